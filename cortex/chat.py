@@ -1,0 +1,137 @@
+"""The vocabulary of a chat: the request as the client sent it, and the events that an answer is made of.
+
+The canonical form is OpenAI's chat completion: clients speak it, most upstreams do, and every codec translates to and
+from it. Events are msgspec structs because a translated stream builds one for each token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+
+from cortex.errors import Fault
+
+Json: TypeAlias = Any  # a decoded JSON value
+
+
+class ChatRequest:
+    """One chat request. `members` keeps every top-level member with its value's bytes untouched.
+
+    A codec that forwards joins `members` again; one that translates reads `body`, decoded at first use.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, msgspec.Raw],
+        *,
+        model: str | None,
+        stream: bool,
+        include_usage: bool,
+        provider: str | None = None,
+    ) -> None:
+        self.members = members
+        self.model = model
+        self.stream = stream
+        self.include_usage = include_usage  # whether the client asked for usage in the stream
+        self.provider = provider  # pinned by /api/chat
+
+    @cached_property
+    def body(self) -> dict[str, Json]:
+        """The whole request as Python objects."""
+        return {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
+
+    @cached_property
+    def prompt_tokens(self) -> int:
+        """An estimate, four bytes a token, of messages and tools; data URLs count nothing."""
+        size = 0
+        for name in ("messages", "tools", "input"):
+            if (raw := self.members.get(name)) is not None:
+                size += _text_bytes(bytes(raw))
+        return size // 4
+
+
+_DATA_URL = b'"data:'
+
+
+def _text_bytes(raw: bytes) -> int:
+    size = len(raw)
+    start = raw.find(_DATA_URL)
+    while start >= 0:
+        end = raw.find(b'"', start + 1)
+        if end < 0:
+            break
+        size -= end - start
+        start = raw.find(_DATA_URL, end)
+    return size
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of one tool call. `id` and `name` come once, in the first piece."""
+
+    index: int
+    arguments: str = ""
+    id: str | None = None
+    name: str | None = None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """What one upstream frame adds to one choice."""
+
+    content: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    choice: int = 0
+    logprobs: Json = None
+
+    @property
+    def is_content(self) -> bool:
+        """Whether this is something a client would miss: the point of no return."""
+        return bool(self.content or self.reasoning or self.refusal or self.tool_calls)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What the upstream calls its answer. Comes first, once."""
+
+    id: str
+    model: str
+    created: int
+    extra: Json = None  # top-level members worth keeping, as system_fingerprint and service_tier
+
+
+class Finish(msgspec.Struct, frozen=True, gc=False):
+    """One choice is complete. `reason` is OpenAI's word: stop, length, tool_calls, content_filter."""
+
+    reason: str
+    choice: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens under one definition: prompt includes cached, completion includes reasoning."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+class End(msgspec.Struct, frozen=True, gc=False):
+    """The upstream's terminal marker: the answer is whole."""
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """The answer failed here; what came before it stands. Nothing follows."""
+
+    fault: Fault
+
+
+Event: TypeAlias = Start | Delta | Finish | Usage | End | Broken

@@ -1,0 +1,48 @@
+"""The seam to the upstreams: what the attempt loop needs of an HTTP client, and nothing more.
+
+The one implementation that opens sockets is `cortex.http_transport`; `cortex.providers.simulated` answers in process.
+Both raise `Fault` and nothing else. A leaner client can take their place without a change elsewhere: the interface
+asks for bytes as they arrive, not for lines, JSON or events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    method: str
+    url: str  # scheme, host, path, query; never a secret
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose headers have come. Must be closed, exactly once, whatever happens."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    connect_s: float  # time spent to get a connection; 0 for a pooled one
+
+    async def read(self) -> bytes:
+        """The body's next bytes as they arrive, b"" once at its end. Raises Fault(BROKEN) if it was cut.
+
+        An end is as clean as the framing can tell: a body without length or chunks ends when the peer closes.
+        """
+
+    async def close(self) -> None:
+        """Give the connection back if the body has been read to its end, else drop it. Never raises, never waits."""
+
+
+class Transport(Protocol):
+    async def open(self, request: UpstreamRequest, *, connect_timeout_s: float) -> UpstreamResponse:
+        """Send the request and wait for the headers. Raises Fault(CONNECT, STALE_CONNECTION or BROKEN).
+
+        Waits without limit once connected: the caller has the deadline and cancels. Cancelling drops the connection.
+        """
+
+    async def close(self) -> None:
+        """Drop every connection."""
