@@ -1,0 +1,134 @@
+"""The record of one request: filled in on its way, handed to the telemetry once when it is settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cortex.chat import Json, Usage
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """One upstream call. Times are milliseconds since the request's start, but for `connect_ms`, a duration."""
+
+    target: str  # provider/model
+    key: str  # "groq#1": provider and position, never more
+    start_ms: float
+    status: int | None = None  # the upstream's own
+    kind: str = "ok"  # a FaultKind, "ok", or "cancelled"
+    message: str | None = None  # redacted
+    connect_ms: float | None = None
+    first_token_ms: float | None = None
+    end_ms: float | None = None
+    next: str | None = None  # key, candidate, retry, stop
+
+    def summary(self) -> dict[str, Json]:
+        """What a client may see of it."""
+        seen: dict[str, Json] = {"target": self.target, "key": self.key, "status": self.status, "kind": self.kind}
+        if self.message is not None:
+            seen["message"] = self.message
+        return seen
+
+    def decision(self) -> dict[str, Json]:
+        return {
+            **self.summary(),
+            "start_ms": _ms(self.start_ms),
+            "connect_ms": _ms(self.connect_ms),
+            "first_token_ms": _ms(self.first_token_ms),
+            "end_ms": _ms(self.end_ms),
+            "next": self.next,
+        }
+
+
+@dataclass(slots=True)
+class CandidateRecord:
+    """One candidate of the plan; `skip` says why it was passed over."""
+
+    target: str
+    skip: str | None = None
+    until: float | None = None  # Unix time in seconds, where the reason ends by itself
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    request_id: str
+    time: float  # Unix time in seconds
+    started: float  # monotonic seconds
+    dialect: str
+    client: str | None = None  # the client key's name
+    stream: bool = False
+    model_asked: str | None = None
+    model: str | None = None  # provider/model that answered
+    upstream_model: str | None = None  # what the upstream calls it
+    route: tuple[str, ...] = ()
+    candidates: list[CandidateRecord] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    dropped: tuple[str, ...] = ()  # request members that the answering provider could not be told
+    cache: str = "bypass"
+    cache_reason: str | None = "not available in this version"
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    finish_reason: str | None = None
+    outcome: str = "failed"  # completed, failed, cut (after content had gone), cancelled
+    status: int = 0
+    error: str | None = None  # the code that the client was told
+    duration_ms: float = 0.0
+    overhead_ms: float | None = None
+    traceparent: str | None = None
+
+    def decision(self) -> dict[str, Json]:
+        """The record as /api/decisions shows it."""
+        return {
+            "request_id": self.request_id,
+            "time": self.time,
+            "dialect": self.dialect,
+            "client": self.client,
+            "stream": self.stream,
+            "model_asked": self.model_asked,
+            "model": self.model,
+            "upstream_model": self.upstream_model,
+            "route": list(self.route),
+            "classify": [],
+            "candidates": [
+                {
+                    "target": candidate.target,
+                    **({"skip": candidate.skip} if candidate.skip else {}),
+                    **({"until": round(candidate.until, 3)} if candidate.until is not None else {}),
+                }
+                for candidate in self.candidates
+            ],
+            "attempts": [attempt.decision() for attempt in self.attempts],
+            "dropped": list(self.dropped),
+            "cache": {"result": self.cache, "reason": self.cache_reason},
+            "usage": usage_json(self.usage),
+            "cost_usd": self.cost_usd,
+            "finish_reason": self.finish_reason,
+            "outcome": self.outcome,
+            "status": self.status,
+            "error": self.error,
+            "duration_ms": _ms(self.duration_ms),
+            "overhead_ms": _ms(self.overhead_ms),
+        }
+
+
+def usage_json(usage: Usage | None) -> dict[str, Json] | None:
+    """Usage in OpenAI's terms, with `estimated` where it was not told by the upstream."""
+    if usage is None:
+        return None
+    told: dict[str, Json] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+    if usage.estimated:
+        told["estimated"] = True
+    return told
+
+
+def _ms(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
