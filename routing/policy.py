@@ -34,6 +34,7 @@ class Policy:
     ejects: bool = False  # counts towards the candidate's ejection
     retry_same: bool = False  # may be tried again, with backoff, when no other candidate is left
     limited: bool = False  # the candidate refuses for want of capacity left to this account
+    request_fault: bool = False  # the request itself is at fault, as this candidate judges it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""The walk: one request's way through the graph, as candidates in the order of trial; and why one is passed over.
+
+The graph must be free of problems. The plan holds every candidate that can be reached, once, at its first place, even
+those that cannot be called now: whether one can is asked again when its turn comes. Knows no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import TypeAlias
+
+from routing.demand import Demand
+from routing.graph import Balance, Candidate, Entry, Graph
+from routing.health import Standing
+from routing.state import RoutingState
+from routing.strategies import STRATEGIES, Contender, Situation
+
+__all__ = ["Demand", "Plan", "Planned", "Skip", "SkipKind", "preview", "walk", "why_skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    candidate: Candidate
+    route: tuple[str, ...]  # the nodes walked to it
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    entry: Entry
+    planned: tuple[Planned, ...]
+
+
+class SkipKind(Enum):
+    OFF = "off"
+    CONTEXT = "context"  # too small a window
+    COOLING = "cooling"  # no key free, but one will be
+    DISABLED = "disabled"  # no key left
+    EJECTED = "ejected"
+    PROBING = "probing"  # half-open, and its one probe is on its way
+
+
+# Ignored where every candidate that could otherwise be called is ejected.
+EJECTIONS = frozenset({SkipKind.EJECTED, SkipKind.PROBING})
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a candidate is passed over."""
+
+    kind: SkipKind
+    reason: str
+    until: float | None = None  # monotonic seconds, where the reason ends by itself
+
+
+def walk(graph: Graph, entry: Entry, state: RoutingState, demand: Demand, now: float, rng: Random) -> Plan:
+    """Every candidate that `entry` leads to, in the order of trial. Turns the nodes that take turns."""
+    return Plan(entry, _Walk(graph, state, demand, now, rng).plan(entry))
+
+
+def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: float) -> Skip | None:
+    """None: it can be called now."""
+    if (off := state.off.get(candidate.provider)) is not None:
+        return Skip(SkipKind.OFF, f"off: {off}")
+    window = candidate.context_tokens
+    if window is not None and demand.prompt_tokens > window:
+        return Skip(SkipKind.CONTEXT, f"context: needs ~{demand.prompt_tokens} tokens, has {window}")
+    pool = state.pools[candidate.provider]
+    if not pool.free(candidate.model, now):
+        until = pool.blocked_until(candidate.model, now)
+        if until is None:
+            return Skip(SkipKind.DISABLED, "keys disabled")
+        return Skip(SkipKind.COOLING, "keys cooling", until)
+    match state.health.standing(candidate.name, now):
+        case Standing.EJECTED:
+            return Skip(SkipKind.EJECTED, "ejected", state.health.ejected_until(candidate.name))
+        case Standing.PROBING:
+            return Skip(SkipKind.PROBING, "probing")
+    return None
+
+
+def preview(plan: Plan, state: RoutingState, demand: Demand, now: float) -> list[tuple[Planned, Skip | None]]:
+    """The plan with what would be passed over now. Changes nothing."""
+    seen = [(planned, why_skip(planned.candidate, state, demand, now)) for planned in plan.planned]
+    if any(skip is None for _, skip in seen):
+        return seen
+    return [(planned, None if skip and skip.kind in EJECTIONS else skip) for planned, skip in seen]
+
+
+_Leaf: TypeAlias = tuple[Candidate, tuple[str, ...]]
+
+
+class _Walk:
+    """One walk. A node that several lead to is ordered once, so a walk costs no more than nodes × candidates."""
+
+    __slots__ = ("_demand", "_graph", "_now", "_rng", "_state", "_walked")
+
+    def __init__(self, graph: Graph, state: RoutingState, demand: Demand, now: float, rng: Random) -> None:
+        self._graph = graph
+        self._state = state
+        self._demand = demand
+        self._now = now
+        self._rng = rng
+        self._walked: dict[str, Sequence[_Leaf]] = {}
+
+    def plan(self, entry: Entry) -> tuple[Planned, ...]:
+        if len(entry.targets) == 1:
+            leaves = self._leaves(entry.targets[0].name)
+        else:
+            leaves = _each_once((), [self._leaves(target.name) for target in entry.targets])
+        return tuple([Planned(candidate, route) for candidate, route in leaves])
+
+    def _leaves(self, target: str) -> Sequence[_Leaf]:
+        node = self._graph.nodes.get(target)
+        if node is None:
+            candidate = self._graph.leaf(target)
+            return () if candidate is None else ((candidate, ()),)
+        leaves = self._walked.get(target)
+        if leaves is None:
+            groups = [self._leaves(below.name) for below in node.targets]
+            if isinstance(node, Balance):
+                groups = self._ordered(target, node, groups)
+            leaves = self._walked[target] = _each_once((target,), groups)
+        return leaves
+
+    def _ordered(self, name: str, node: Balance, groups: Sequence[Sequence[_Leaf]]) -> list[Sequence[_Leaf]]:
+        """The targets' leaves by the node's strategy, behind the others where none of them can be called now.
+
+        The strategy sees the two kinds apart: those that are out must not shift a rotation among those that are not.
+        """
+        usable: list[Contender] = []
+        out: list[Contender] = []
+        for place, (target, leaves) in enumerate(zip(node.targets, groups, strict=True)):
+            if not leaves:
+                continue
+            callable_now = self._first_callable(leaves)
+            contender = Contender(place, target.weight, callable_now or leaves[0][0])
+            (out if callable_now is None else usable).append(contender)
+        situation = Situation(self._state.load, self._demand, self._state.turn(name), self._now, self._rng)
+        order = STRATEGIES[node.strategy]
+        return [groups[contender.place] for kind in (usable, out) if kind for contender in order(kind, situation)]
+
+    def _first_callable(self, leaves: Sequence[_Leaf]) -> Candidate | None:
+        for candidate, _ in leaves:
+            if why_skip(candidate, self._state, self._demand, self._now) is None:
+                return candidate
+        return None
+
+
+def _each_once(prefix: tuple[str, ...], groups: Sequence[Sequence[_Leaf]]) -> Sequence[_Leaf]:
+    """All leaves in order, each candidate at its first place, `prefix` put before the routes."""
+    placed: dict[str, _Leaf] = {}
+    for leaves in groups:
+        for candidate, route in leaves:
+            if candidate.name not in placed:
+                placed[candidate.name] = candidate, prefix + route
+    return tuple(placed.values())

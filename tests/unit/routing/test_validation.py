@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from routing.graph import Balance, Cascade, Graph, GraphProblem, Node, Target
+from routing.validation import MAX_DEPTH
+from tests.support.routing import balance, cascade, graph, provider
+
+GROQ = provider("groq", "llama", "openai/gpt")
+
+
+def problems(nodes: dict[str, Node], default_model: str | None = None) -> list[GraphProblem]:
+    return graph(nodes, [GROQ, provider("ollama", "llama"), provider("bare")], default_model).problems()
+
+
+def test_a_good_graph_has_none() -> None:
+    nodes: dict[str, Node] = {
+        "chat": cascade("ollama", "fast", "groq/openai/gpt"),
+        "fast": Balance("weighted", (Target("groq", 3), Target("ollama"))),
+    }
+    assert problems(nodes, "llama") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "message", "hint"),
+    [
+        ("grok", 'unknown target "grok"', 'did you mean "groq"?'),
+        ("zzz", 'unknown target "zzz"', None),
+        ("", 'unknown target ""', None),
+        ("chatt", 'unknown target "chatt"', 'did you mean "chat"?'),
+        ("openai/gpt", 'unknown target "openai/gpt"', 'did you mean "groq/openai/gpt"?'),  # a bare model
+        ("groq/lama", 'the provider "groq" lists no model "lama"', 'did you mean "groq/llama"?'),
+        ("groq/xyz", 'the provider "groq" lists no model "xyz"', "it lists llama, openai/gpt"),
+        ("bare", 'the provider "bare" lists no model', None),
+        ("bare/x", 'the provider "bare" lists no model', None),
+    ],
+)
+def test_targets(target: str, message: str, hint: str | None) -> None:
+    assert problems({"chat": cascade("groq", target)}) == [
+        GraphProblem(("models", "chat", "cascade", 1), message, hint)
+    ]
+
+
+def test_paths_of_a_balance() -> None:
+    found = problems({"fast": balance("fastest", "groq", "grok")})
+    assert [problem.path for problem in found] == [
+        ("models", "fast", "balance", "strategy"),
+        ("models", "fast", "balance", "targets", 1),
+    ]
+    assert found[0].message == 'unknown strategy "fastest"'
+    near = problems({"fast": balance("round-robin", "groq")})
+    assert near[0].hint == 'did you mean "round_robin"?'
+
+
+def test_nodes_without_targets_and_duplicates() -> None:
+    found = problems({"none": cascade(), "empty": balance("weighted"), "twice": cascade("groq", "ollama", "groq")})
+    assert [(problem.path, problem.message) for problem in found] == [
+        (("models", "none", "cascade"), "no targets"),
+        (("models", "empty", "balance", "targets"), "no targets"),
+        (("models", "twice", "cascade", 2), '"groq" is listed twice'),
+    ]
+
+
+@pytest.mark.parametrize("weight", [0, -1, math.inf, math.nan])
+def test_weights_are_positive_numbers(weight: float) -> None:
+    (found,) = problems({"fast": Balance("weighted", (Target("groq", weight),))})
+    assert found.path == ("models", "fast", "balance", "targets", 0, "weight")
+
+
+def test_weights_where_none_is_looked_at() -> None:
+    found = problems({"a": Balance("round_robin", (Target("groq", 2),)), "b": Cascade((Target("groq", 2),))})
+    assert [problem.message for problem in found] == ["a weight means nothing here"] * 2
+
+
+def test_names() -> None:
+    names = Graph({"groq": cascade("x/y"), "": cascade("groq")}, {"groq": GROQ, "x/y": provider("x/y", "m")}).problems()
+    assert {(problem.path, problem.message) for problem in names} == {
+        (("providers", "x/y"), 'the name of a provider has no slash: "x/y"'),
+        (("models", ""), "the name of a node is empty"),
+        (("models", "groq"), '"groq" is the name of a provider too'),
+        # The node "groq" takes the name's place, so the other leads to it and not into a ring.
+    }
+
+
+def test_the_default_model() -> None:
+    assert problems({"chat": cascade("groq")}, "chat") == []
+    assert problems({"chat": cascade("groq")}, "chatt") == [
+        GraphProblem(("default_model",), '"chatt" is not a model that can be asked for', 'did you mean "chat"?')
+    ]
+
+
+def test_each_ring_is_told_once_and_whole() -> None:
+    nodes: dict[str, Node] = {
+        "in": cascade("a"),
+        "a": cascade("groq", "b"),
+        "b": balance("weighted", "c", "groq"),
+        "c": cascade("a", "c"),
+    }
+    assert [(problem.path, problem.message) for problem in problems(nodes)] == [
+        (("models", "c", "cascade", 0), "the nodes go in a ring: a → b → c → a"),
+        (("models", "c", "cascade", 1), "the nodes go in a ring: c → c"),
+    ]
+
+
+def chain(length: int) -> dict[str, Node]:
+    return {f"n{at}": cascade(f"n{at + 1}" if at + 1 < length else "groq") for at in range(length)}
+
+
+def test_depth_is_limited_and_told_once() -> None:
+    assert problems(chain(MAX_DEPTH)) == []
+    (found,) = problems(chain(MAX_DEPTH + 5))
+    assert found.path == ("models", "n4")
+
+
+def test_neither_depth_nor_a_long_ring_breaks_the_check() -> None:
+    deep = chain(5_000)
+    assert len(problems(deep)) == 1
+    deep["n4999"] = cascade("n0")
+    assert any("ring" in problem.message for problem in problems(deep))
