@@ -123,6 +123,22 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def as_json(self) -> dict[str, Json]:
+        """In OpenAI's terms, with `estimated` where the upstream did not tell."""
+        told: dict[str, Json] = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+            "prompt_tokens_details": {
+                "cached_tokens": self.cached_tokens,
+                "cache_write_tokens": self.cache_write_tokens,
+            },
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+        }
+        if self.estimated:
+            told["estimated"] = True
+        return told
+
 
 class End(msgspec.Struct, frozen=True, gc=False):
     """The upstream's terminal marker: the answer is whole."""

@@ -52,6 +52,7 @@ class Rule:
 
 _CANDIDATE = Policy(Next.CANDIDATE, ejects=True, retry_same=True)
 _STOP = Policy(Next.STOP)
+_REQUEST = Policy(Next.STOP, request_fault=True)
 
 TABLE: dict[FaultKind, Rule] = {
     FaultKind.CONNECT: Rule(_CANDIDATE, 502, "server_error", "upstream_unreachable"),
@@ -79,18 +80,20 @@ TABLE: dict[FaultKind, Rule] = {
         Policy(Next.KEY, key=KeyEffect.DISABLE), 502, "server_error", "upstream_permission_denied"
     ),
     FaultKind.MODEL_NOT_FOUND: Rule(Policy(Next.CANDIDATE), 502, "server_error", "upstream_model_not_found"),
-    FaultKind.UNSUPPORTED: Rule(Policy(Next.CANDIDATE), 400, "invalid_request_error", "unsupported_parameter"),
-    FaultKind.CONTEXT_TOO_LONG: Rule(Policy(Next.LARGER), 400, "invalid_request_error", "context_length_exceeded"),
-    FaultKind.CONTENT_FILTER: Rule(_STOP, 400, "invalid_request_error", "content_filter"),
-    FaultKind.BAD_REQUEST: Rule(_STOP, 400, "invalid_request_error", "invalid_request"),
+    FaultKind.UNSUPPORTED: Rule(
+        Policy(Next.CANDIDATE, request_fault=True), 400, "invalid_request_error", "unsupported_parameter"
+    ),
+    FaultKind.CONTEXT_TOO_LONG: Rule(
+        Policy(Next.LARGER, request_fault=True), 400, "invalid_request_error", "context_length_exceeded"
+    ),
+    FaultKind.CONTENT_FILTER: Rule(_REQUEST, 400, "invalid_request_error", "content_filter"),
+    FaultKind.BAD_REQUEST: Rule(_REQUEST, 400, "invalid_request_error", "invalid_request"),
     FaultKind.DEADLINE: Rule(_STOP, 504, "server_error", "deadline_exceeded"),
     FaultKind.CLIENT_GONE: Rule(_STOP, 499, "server_error", "client_closed_request"),
 }
 
 # The request's own fault: the client can mend it, and no other candidate would take the request as it is.
-REQUEST_FAULTS = frozenset(
-    {FaultKind.UNSUPPORTED, FaultKind.CONTEXT_TOO_LONG, FaultKind.CONTENT_FILTER, FaultKind.BAD_REQUEST}
-)
+REQUEST_FAULTS = frozenset(kind for kind, rule in TABLE.items() if rule.policy.request_fault)
 
 
 class Fault(Exception):

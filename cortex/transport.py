@@ -23,9 +23,16 @@ class UpstreamRequest:
 class UpstreamResponse(Protocol):
     """An answer whose headers have come. Must be closed, exactly once, whatever happens."""
 
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    connect_s: float  # time spent to get a connection; 0 for a pooled one
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+
+    @property
+    def connect_s(self) -> float:
+        """Time spent to get a connection; 0 for a pooled one."""
 
     async def read(self) -> bytes:
         """The body's next bytes as they arrive, b"" once at its end. Raises Fault(BROKEN) if it was cut.

@@ -100,7 +100,7 @@ class RequestRecord:
             "attempts": [attempt.decision() for attempt in self.attempts],
             "dropped": list(self.dropped),
             "cache": {"result": self.cache, "reason": self.cache_reason},
-            "usage": usage_json(self.usage),
+            "usage": None if self.usage is None else self.usage.as_json(),
             "cost_usd": self.cost_usd,
             "finish_reason": self.finish_reason,
             "outcome": self.outcome,
@@ -109,25 +109,6 @@ class RequestRecord:
             "duration_ms": _ms(self.duration_ms),
             "overhead_ms": _ms(self.overhead_ms),
         }
-
-
-def usage_json(usage: Usage | None) -> dict[str, Json] | None:
-    """Usage in OpenAI's terms, with `estimated` where it was not told by the upstream."""
-    if usage is None:
-        return None
-    told: dict[str, Json] = {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-    if usage.estimated:
-        told["estimated"] = True
-    return told
 
 
 def _ms(value: float | None) -> float | None:

@@ -1,0 +1,25 @@
+"""How upstreams speak: one pure codec for each type of provider, chosen here by its type.
+
+A new provider is a module with a codec, a row here and a golden folder; a vendor that speaks OpenAI's wire is a row in
+`cortex.providers.vendors` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from cortex.providers.codec import Codec
+from cortex.providers.ollama import OllamaCodec
+from cortex.providers.openai import OpenAICodec
+from cortex.providers.vendors import VENDORS
+
+CODECS: Mapping[str, Callable[[], Codec]] = {
+    "ollama": OllamaCodec,
+    **{name: partial(OpenAICodec, vendor) for name, vendor in VENDORS.items()},
+}
+
+
+def codec_for(type: str) -> Codec:
+    """A codec for this type of provider. Raises KeyError for a type that no row names."""
+    return CODECS[type]()

@@ -1,0 +1,184 @@
+"""What codecs read out of a canonical request, and how they write one again.
+
+The canonical form is OpenAI's. Everything here is typed on the way in: a request that is not of the form becomes
+Fault(BAD_REQUEST) naming the member, never another exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from cortex.chat import Json
+from cortex.errors import Fault, FaultKind, bad_request
+
+_NULL = b"null"
+
+# Values that ask for nothing: a provider that lacks the member gives the same answer without it.
+DEFAULTS: Mapping[str, frozenset[bytes]] = {
+    "frequency_penalty": frozenset({b"0", b"0.0"}),
+    "presence_penalty": frozenset({b"0", b"0.0"}),
+    "logit_bias": frozenset({b"{}"}),
+    "logprobs": frozenset({b"false"}),
+    "metadata": frozenset({b"{}"}),
+    "modalities": frozenset({b'["text"]'}),
+    "n": frozenset({b"1"}),
+    "parallel_tool_calls": frozenset({b"true"}),
+    "service_tier": frozenset({b'"auto"', b'"default"'}),
+    "store": frozenset({b"false"}),
+    "tools": frozenset({b"[]"}),
+}
+
+
+class ImageUrl(msgspec.Struct):
+    url: str
+
+
+class Part(msgspec.Struct):
+    """A piece of a message's content."""
+
+    type: str
+    text: str = ""
+    refusal: str = ""
+    image_url: ImageUrl | str | None = None
+
+
+class CallFunction(msgspec.Struct):
+    name: str
+    arguments: str = ""
+
+
+class ToolCall(msgspec.Struct):
+    """A call in the history. `function` is None for types that only OpenAI has."""
+
+    id: str = ""
+    function: CallFunction | None = None
+
+
+class Message(msgspec.Struct):
+    role: str
+    content: str | list[Part] | None = None
+    name: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class ToolName(msgspec.Struct):
+    name: str
+
+
+class ToolHead(msgspec.Struct):
+    """As much of a tool as is needed to choose among tools."""
+
+    type: str = "function"
+    function: ToolName | None = None
+
+
+class AllowedTools(msgspec.Struct):
+    mode: str = "auto"
+    tools: list[ToolHead] = msgspec.field(default_factory=list)
+
+
+class ToolChoice(msgspec.Struct):
+    type: str = "function"
+    function: ToolName | None = None
+    allowed_tools: AllowedTools | None = None
+
+
+Inputs: TypeAlias = str | list[str | int | list[int]]  # of an embeddings call
+
+
+def typed(value: bytes | msgspec.Raw, form: Any, param: str) -> Any:
+    """Decode one member to `form`, a type. Raises Fault(BAD_REQUEST) naming `param`."""
+    try:
+        return msgspec.json.decode(value, type=form)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise bad_request(f"{param}: {error}", param=param) from None
+
+
+def raw(value: Json) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def join_members(members: Mapping[str, msgspec.Raw]) -> bytes:
+    """One JSON object of these members, each value byte for byte as it came."""
+    return msgspec.json.encode(dict(members))
+
+
+def is_null(value: msgspec.Raw) -> bool:
+    return bytes(value) == _NULL
+
+
+def asks_nothing(name: str, value: msgspec.Raw) -> bool:
+    """Whether leaving this member out changes nothing."""
+    data = bytes(value)
+    return data == _NULL or data in DEFAULTS.get(name, ())
+
+
+def take(members: dict[str, msgspec.Raw], names: Iterable[str]) -> list[str]:
+    """Remove these members; gives the names of those that asked for something."""
+    return [name for name in names if name in members and not asks_nothing(name, members.pop(name))]
+
+
+def unsupported(message: str, param: str) -> Fault:
+    return Fault(FaultKind.UNSUPPORTED, message, status=400, code="unsupported_parameter", param=param)
+
+
+def refuse(members: dict[str, msgspec.Raw], names: Iterable[str]) -> None:
+    """Raise Fault(UNSUPPORTED) if one of these members asks for something; remove them otherwise."""
+    if asked := take(members, names):
+        raise unsupported(f"{asked[0]} is not available at this provider", asked[0])
+
+
+def plain_text(content: str | list[Part] | None) -> str:
+    """The content as one string, parts on lines of their own. Raises Fault(UNSUPPORTED) if it is more than text."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    for part in content:
+        if part.type not in ("text", "refusal"):
+            raise unsupported(f"a part of type {part.type} is not available here", "messages")
+    return "\n".join(part.text or part.refusal for part in content)
+
+
+def narrow_tools(
+    tools: msgspec.Raw, choice: str | ToolChoice, *, one: bool
+) -> tuple[list[msgspec.Raw], str | ToolChoice]:
+    """The tools that a choice leaves, and the choice that is left.
+
+    An `allowed_tools` choice keeps the tools it lists and becomes its mode; with `one`, so does a named function, and
+    becomes `required`. Raises Fault(UNSUPPORTED) for tools other than functions.
+    """
+    listed = typed(tools, list[msgspec.Raw], "tools")
+    names: list[str] = []
+    for tool in typed(tools, list[ToolHead], "tools"):
+        if tool.type != "function" or tool.function is None:
+            raise unsupported(f"tools of type {tool.type} are not available at this provider", "tools")
+        names.append(tool.function.name)
+    kept: Collection[str] = names
+    if isinstance(choice, ToolChoice):
+        if choice.allowed_tools is not None:
+            kept = {tool.function.name for tool in choice.allowed_tools.tools if tool.function}
+            choice = choice.allowed_tools.mode
+        elif choice.function is None:
+            raise unsupported(f"a tool_choice of type {choice.type} is not available at this provider", "tool_choice")
+        elif one:
+            kept = {choice.function.name}
+            choice = "required"
+    return [tool for tool, name in zip(listed, names, strict=True) if name in kept], choice
+
+
+def input_count(value: msgspec.Raw, *, token_ids: bool) -> int:
+    """How many vectors an embeddings input asks for.
+
+    Raises Fault(UNSUPPORTED) for token ids unless the provider shares the tokenizer that made them.
+    """
+    items = typed(value, Inputs, "input")
+    if isinstance(items, str):
+        return 1
+    if not token_ids and any(not isinstance(item, str) for item in items):
+        raise unsupported("token ids are not available at this provider: send text", "input")
+    return 1 if items and isinstance(items[0], int) else len(items)

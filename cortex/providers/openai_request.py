@@ -1,0 +1,115 @@
+"""A canonical request as a vendor of OpenAI's wire takes it.
+
+Where the vendor's row asks for nothing, every member goes out byte for byte as it came in but for the model's name and,
+in streams, the wish for usage. What the vendor cannot express is refused or named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cortex.chat import ChatRequest
+from cortex.embeddings import EmbeddingsRequest
+from cortex.providers.canonical import (
+    ToolChoice,
+    asks_nothing,
+    input_count,
+    is_null,
+    join_members,
+    narrow_tools,
+    raw,
+    refuse,
+    take,
+    typed,
+)
+from cortex.providers.codec import Encoded, Model
+from cortex.providers.openai_messages import rewrite_messages
+from cortex.providers.vendors import Vendor
+
+_TRUE = msgspec.Raw(b"true")
+_WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
+
+
+def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
+    """Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
+    members = dict(request.members)
+    members["model"] = raw(model.name)
+    if request.stream:
+        _ask_for_stream(vendor, request, members)
+    refuse(members, vendor.refuse)
+    dropped = take(members, vendor.drop)
+    if vendor.functions_only:
+        _narrow_tools(members)
+    _rename(members, vendor.rename)
+    dropped += _replace_values(vendor, members)
+    dropped += _keep_only(members, vendor.allow)
+    if vendor.messages is not None and "messages" in members:
+        members["messages"], names = rewrite_messages(members["messages"], vendor.messages)
+        dropped += names
+    return Encoded(vendor.chat_path, join_members(members), dropped=tuple(dropped))
+
+
+def encode_embeddings(vendor: Vendor, request: EmbeddingsRequest, model: Model) -> Encoded:
+    """`memo` is the number of vectors asked for. Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
+    members = dict(request.members)
+    members["model"] = raw(model.name)
+    count = input_count(members["input"], token_ids=vendor.token_ids)
+    _rename(members, vendor.embeddings_rename)
+    dropped = _keep_only(members, vendor.embeddings_allow)
+    return Encoded(vendor.embeddings_path, join_members(members), dropped=tuple(dropped), memo=count)
+
+
+def _ask_for_stream(vendor: Vendor, request: ChatRequest, members: dict[str, msgspec.Raw]) -> None:
+    if bytes(members.get("stream", b"")) != b"true":
+        members["stream"] = _TRUE
+    if not vendor.stream_usage:
+        members.pop("stream_options", None)  # what it can ask for is there without asking
+    elif not request.include_usage:
+        options = members.get("stream_options")
+        if options is None or is_null(options):
+            members["stream_options"] = _WITH_USAGE
+        else:
+            chosen = typed(options, dict[str, msgspec.Raw], "stream_options")
+            chosen["include_usage"] = _TRUE
+            members["stream_options"] = raw(chosen)
+
+
+def _narrow_tools(members: dict[str, msgspec.Raw]) -> None:
+    if "tools" not in members or asks_nothing("tools", members["tools"]):
+        return
+    choice = typed(members.get("tool_choice", b'"auto"'), str | ToolChoice | None, "tool_choice") or "auto"
+    kept, left = narrow_tools(members["tools"], choice, one=False)
+    if left is not choice:
+        members["tools"], members["tool_choice"] = raw(kept), raw(left)
+
+
+def _rename(members: dict[str, msgspec.Raw], names: Mapping[str, str]) -> None:
+    for ours, theirs in names.items():
+        if (value := members.pop(ours, None)) is not None and not is_null(value):
+            members[theirs] = value
+
+
+def _replace_values(vendor: Vendor, members: dict[str, msgspec.Raw]) -> list[str]:
+    named = []
+    for name, words in vendor.values.items():
+        value = members.get(name)
+        if value is not None and bytes(value).startswith(b'"'):
+            word = typed(value, str, name)
+            if word in words:
+                members[name] = raw(words[word])
+                if name in vendor.lossy:
+                    named.append(name)
+    for name, largest in vendor.limits.items():
+        value = members.get(name)
+        if value is not None and (typed(value, float | None, name) or 0) > largest:
+            members[name] = raw(largest)
+            named.append(name)
+    return named
+
+
+def _keep_only(members: dict[str, msgspec.Raw], allow: frozenset[str] | None) -> list[str]:
+    if allow is None:
+        return []
+    return take(members, [name for name in members if name not in allow])

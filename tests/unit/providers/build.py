@@ -1,0 +1,43 @@
+"""Canonical requests for codec tests, as a dialect would make them of a client's body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from cortex.chat import Broken, ChatRequest, Delta, Event
+from cortex.embeddings import EmbeddingsRequest
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "providers"
+
+
+def chat_request(body: bytes) -> ChatRequest:
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    decoded = msgspec.json.decode(body)
+    return ChatRequest(
+        members,
+        model=decoded.get("model"),
+        stream=decoded.get("stream") is True,
+        include_usage=(decoded.get("stream_options") or {}).get("include_usage") is True,
+    )
+
+
+def embeddings_request(body: bytes) -> EmbeddingsRequest:
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    decoded = msgspec.json.decode(body)
+    return EmbeddingsRequest(members, decoded.get("model"), decoded.get("encoding_format") == "base64")
+
+
+def as_json(event: Event) -> dict[str, object]:
+    """An event with its type's name and without what is at its default; a fault by its kind."""
+    if isinstance(event, Broken):
+        return {"type": "Broken", "kind": event.fault.kind.value}
+    defaults = {f.name: f.default for f in msgspec.structs.fields(event)}
+    told = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
+    if isinstance(event, Delta) and event.tool_calls:
+        told["tool_calls"] = [
+            {name: value for name, value in msgspec.structs.asdict(call).items() if value not in ("", None)}
+            for call in event.tool_calls
+        ]
+    return {"type": type(event).__name__, **told}

@@ -1,0 +1,119 @@
+"""Replays the golden folder of each type of provider: requests out, answers in, errors to faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from cortex.errors import Fault
+from cortex.providers import codec_for
+from cortex.providers.codec import Encoded, Model
+from tests.unit.providers.build import GOLDEN, as_json, chat_request, embeddings_request
+
+CALL = Encoded("/")
+
+
+def cases(name: str) -> list[Any]:
+    return [
+        pytest.param(path.parent.name, case, id=f"{path.parent.name}: {case['case']}")
+        for path in sorted(GOLDEN.glob(f"*/{name}"))
+        for case in msgspec.json.decode(path.read_bytes())
+    ]
+
+
+def answers(name: str) -> list[Any]:
+    return [
+        pytest.param(path.parent.name, (path.parent / file).read_bytes(), events, id=f"{path.parent.name}: {file}")
+        for path in sorted(GOLDEN.glob("*/events.json"))
+        for file, events in msgspec.json.decode(path.read_bytes()).items()
+        if file.endswith(name)
+    ]
+
+
+def check_call(case: dict[str, Any], call: Encoded) -> None:
+    assert "fault" not in case, f"encoded as {call.body!r}"
+    assert call.path == case["path"]
+    assert call.body == msgspec.json.encode(case["body"])
+    assert list(call.dropped) == case["dropped"]
+
+
+def check_fault(case: dict[str, Any], fault: Fault) -> None:
+    assert (fault.kind, fault.param) == (case.get("fault"), case.get("param")), fault.message
+
+
+@pytest.mark.parametrize(("type_", "case"), cases("requests.json"))
+def test_request(type_: str, case: dict[str, Any]) -> None:
+    client = case["client"]
+    body = (GOLDEN / client).read_bytes() if isinstance(client, str) else msgspec.json.encode(client)
+    model = Model("the-model", case.get("context_tokens"))
+    try:
+        call = codec_for(type_).encode_chat(chat_request(body), model)
+    except Fault as fault:
+        check_fault(case, fault)
+    else:
+        check_call(case, call)
+
+
+@pytest.mark.parametrize(("type_", "case"), cases("embeddings.json"))
+def test_embeddings_request(type_: str, case: dict[str, Any]) -> None:
+    request = embeddings_request(msgspec.json.encode(case["client"]))
+    try:
+        call = codec_for(type_).encode_embeddings(request, Model("the-model"))
+    except Fault as fault:
+        check_fault(case, fault)
+    else:
+        check_call(case, call)
+
+
+@pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
+def test_stream_cut_anywhere(type_: str, body: bytes, events: list[Any]) -> None:
+    codec = codec_for(type_)
+    for cut in range(len(body) + 1):
+        decoder = codec.chat_decoder(CALL)
+        got = decoder.feed(body[:cut]) + decoder.feed(body[cut:]) + decoder.end()
+        assert [as_json(event) for event in got] == events, f"cut at byte {cut}"
+    decoder = codec.chat_decoder(CALL)
+    got = [event for n in range(len(body)) for event in decoder.feed(body[n : n + 1])] + decoder.end()
+    assert [as_json(event) for event in got] == events
+
+
+@pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
+def test_stream_with_other_line_ends(type_: str, body: bytes, events: list[Any]) -> None:
+    for line_end in (b"\r\n",) if type_ == "ollama" else (b"\r\n", b"\r"):
+        decoder = codec_for(type_).chat_decoder(CALL)
+        got = decoder.feed(body.replace(b"\n", line_end)) + decoder.end()
+        assert [as_json(event) for event in got] == events, line_end
+
+
+@pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
+def test_stream_that_ends_early_is_never_whole(type_: str, body: bytes, events: list[Any]) -> None:
+    codec = codec_for(type_)
+    marker = b"[DONE]\n\n" if b"[DONE]" in body else body.rstrip(b"\n")[-1:]
+    for size in range(body.rindex(marker) + len(marker)):
+        decoder = codec.chat_decoder(CALL)
+        got = decoder.feed(body[:size]) + decoder.end()
+        assert as_json(got[-1])["type"] == "Broken", f"cut at byte {size}"
+        assert decoder.feed(b"data: {}\n\n") == decoder.end() == []
+
+
+@pytest.mark.parametrize(("type_", "body", "events"), answers(".answer.json"))
+def test_whole_answer(type_: str, body: bytes, events: Any) -> None:
+    try:
+        got = codec_for(type_).decode_chat(CALL, body)
+    except Fault as fault:
+        assert events == {"fault": fault.kind.value}
+    else:
+        assert [as_json(event) for event in got] == events
+
+
+@pytest.mark.parametrize(("type_", "case"), cases("errors.json"))
+def test_error(type_: str, case: dict[str, Any]) -> None:
+    body = case["body"].encode() if isinstance(case["body"], str) else msgspec.json.encode(case["body"])
+    fault = codec_for(type_).classify(case["status"], case.get("headers", {}), body)
+    expected = (case["kind"], case.get("code"), case.get("param"), case.get("model_scoped", False))
+    assert (fault.kind.value, fault.code, fault.param, fault.model_scoped) == expected, fault.message
+    assert fault.status == case["status"]
+    assert fault.message
+    assert fault.retry_after_s == pytest.approx(case.get("retry_after_s"))
