@@ -1,0 +1,118 @@
+"""Reads a request's JSON object strictly, but no deeper than it must: values stay the bytes that came.
+
+Everything that is wrong with the body becomes Fault(BAD_REQUEST) saying where. Nothing here knows an endpoint's
+members but those that all of them share.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TypeVar
+
+import msgspec
+
+from cortex.errors import Fault, bad_request
+
+MAX_DEPTH = 64
+
+T = TypeVar("T")
+
+
+class _Message(msgspec.Struct):
+    role: str
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MESSAGES = msgspec.json.Decoder(list[_Message])
+_TEXT = msgspec.json.Decoder(str | None)
+_FLAG = msgspec.json.Decoder(bool | None)
+_STREAM_OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
+
+# Where the request goes and with which key is the configuration's to say: a caller's host would be asked with our
+# network position.
+_REFUSED = ("api_base", "base_url", "api_key")
+
+
+def read_members(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members in their order, values byte for byte. Raises Fault(BAD_REQUEST)."""
+    _check_depth(body)
+    try:
+        if not body.isascii():
+            body.decode()
+        members = _OBJECT.decode(body)
+    except UnicodeDecodeError as error:
+        raise bad_request(f"the body is not UTF-8: {error.reason} at byte {error.start}", code="invalid_json") from None
+    except msgspec.ValidationError:
+        raise bad_request("the body must be a JSON object", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise bad_request(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    for name in _REFUSED:
+        if name in members:
+            raise bad_request(f"`{name}` cannot be set by a request", param=name)
+    return members
+
+
+def read_chat_members(body: bytes) -> dict[str, msgspec.Raw]:
+    """`read_members` of a chat request: `messages` is there, each message an object with a role."""
+    members = read_members(body)
+    if "messages" not in members:
+        raise bad_request("`messages` is missing", param="messages")
+    try:
+        messages = _MESSAGES.decode(members["messages"])
+    except msgspec.ValidationError as error:
+        raise _misplaced("messages", error) from None
+    if not messages:
+        raise bad_request("`messages` is empty", param="messages")
+    return members
+
+
+def read(members: dict[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[T], expected: str) -> T | None:
+    """One member decoded; None if it is absent. Raises Fault(BAD_REQUEST): it must be `expected`."""
+    value = members.get(name)
+    if value is None:
+        return None
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError:
+        raise bad_request(f"`{name}` must be {expected}", param=name) from None
+
+
+def read_text(members: dict[str, msgspec.Raw], name: str) -> str | None:
+    return read(members, name, _TEXT, "a string")
+
+
+def read_flag(members: dict[str, msgspec.Raw], name: str) -> bool | None:
+    return read(members, name, _FLAG, "a boolean")
+
+
+def read_include_usage(members: dict[str, msgspec.Raw]) -> bool:
+    expected = "an object whose `include_usage`, if it is there, is a boolean"
+    options = read(members, "stream_options", _STREAM_OPTIONS, expected)
+    return options is not None and options.include_usage is True
+
+
+def _misplaced(name: str, error: msgspec.ValidationError) -> Fault:
+    """`Expected `str`, got `int` - at `$[3].role`` → the same, in terms of the request."""
+    problem, _, path = str(error).partition(" - at `$")
+    param = name + path.rstrip("`")
+    return bad_request(f"`{param}`: {problem[:1].lower()}{problem[1:]}", param=param)
+
+
+_BRACKETS_AND_QUOTES = bytes(byte for byte in range(256) if byte not in b'[]{}"')  # what to delete to keep them
+_STEP = [0] * 256
+_STEP[ord("[")] = _STEP[ord("{")] = 1
+_STEP[ord("]")] = _STEP[ord("}")] = -1
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse what is nested too deep before a recursive decoder sees it. No loop over the bytes is Python's."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside_strings = b"".join(unescaped.translate(None, _BRACKETS_AND_QUOTES).split(b'"')[::2])
+    if max(accumulate(map(_STEP.__getitem__, outside_strings)), default=0) > MAX_DEPTH:
+        raise bad_request(f"the body is nested deeper than {MAX_DEPTH} levels", code="invalid_json")

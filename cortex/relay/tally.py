@@ -1,0 +1,46 @@
+"""What is counted of an answer on its way to the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cortex.chat import Delta, Event, Finish, Start, Usage
+
+_BYTES_A_TOKEN = 4
+
+
+@dataclass(slots=True)
+class Tally:
+    """`usage` is the upstream's, or the estimate that the client was told in its place; None where neither was."""
+
+    model: str | None = None  # what the upstream calls it
+    finish_reason: str | None = None  # the first choice's that finished
+    usage: Usage | None = None
+    output_bytes: int = 0  # about how much text was generated, UTF-8
+    frames: int = 0  # about how many pieces it came in
+
+    def note(self, event: Event) -> None:
+        match event:
+            case Delta():
+                self.frames += 1
+                self.output_bytes += text_bytes(event)
+            case Start():
+                self.model = event.model or None
+            case Finish():
+                self.finish_reason = self.finish_reason or event.reason
+            case Usage():
+                self.usage = event
+
+    def estimate(self, prompt_tokens: int) -> Usage:
+        """Usage where the upstream tells none."""
+        return Usage(prompt_tokens, -(-self.output_bytes // _BYTES_A_TOKEN), estimated=True)
+
+
+def text_bytes(delta: Delta) -> int:
+    """How much of a delta was generated, in bytes of UTF-8."""
+    size = len(delta.content.encode())
+    if delta.reasoning or delta.refusal:
+        size += len(delta.reasoning.encode()) + len(delta.refusal.encode())
+    for piece in delta.tool_calls:
+        size += len(piece.arguments.encode()) + len(piece.name or "")
+    return size
