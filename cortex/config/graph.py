@@ -1,0 +1,60 @@
+"""Configuration → routing graph."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from cortex.config.known_models import known_model
+from cortex.config.nodes import NodeConfig
+from cortex.config.provider_types import PROVIDER_TYPES
+from cortex.config.providers import ModelConfig, ProviderConfig
+from cortex.config.schema import Config
+from routing.graph import Balance, Candidate, Cascade, Graph, Node, ProviderEntry, Target
+
+
+def routing_graph(config: Config) -> Graph:
+    """The graph that a configuration describes. Of a `Config` with problems, `Graph.problems` tells those of the graph.
+
+    What the file leaves out of a model's facts is filled in from the shipped table.
+    """
+    return Graph(
+        nodes={name: node for name, written in config.models.items() if (node := _node(written)) is not None},
+        providers={name: _provider(name, provider) for name, provider in config.providers.items()},
+        default_model=config.default_model,
+    )
+
+
+def _node(node: NodeConfig) -> Node | None:
+    if node.balance is not None:
+        return Balance(
+            node.balance.strategy, tuple(Target(target.to, target.weight) for target in node.balance.targets)
+        )
+    return None if node.cascade is None else Cascade(tuple(Target(target) for target in node.cascade))
+
+
+def _provider(name: str, provider: ProviderConfig) -> ProviderEntry:
+    candidates: dict[str, Candidate] = {}
+    for model in provider.models:
+        candidates.setdefault(model.name, _candidate(name, provider.type, model))
+    return ProviderEntry(name, provider.priority, tuple(candidates.values()), provider.off)
+
+
+def _candidate(provider: str, provider_type: str, model: ModelConfig) -> Candidate:
+    known = known_model(provider_type, model.name)
+    usual_price = PROVIDER_TYPES[provider_type].usd_per_mtok
+    return Candidate(
+        provider,
+        model.name,
+        context_tokens=_first(model.context, known.context_tokens),
+        max_output_tokens=_first(model.max_output, known.max_output_tokens),
+        input_usd_per_mtok=_first(model.input_usd_per_mtok, known.input_usd_per_mtok, usual_price),
+        output_usd_per_mtok=_first(model.output_usd_per_mtok, known.output_usd_per_mtok, usual_price),
+    )
+
+
+_T = TypeVar("_T", int, float)
+
+
+def _first(*values: _T | None) -> _T | None:
+    """The first that is known; 0 is."""
+    return next((value for value in values if value is not None), None)

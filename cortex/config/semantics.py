@@ -1,0 +1,102 @@
+"""What needs more than one member of the configuration to be judged: each rule is a function from it to findings.
+
+What only follows from a part that is known to be wrong is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from cortex.config.diagnostics import Finding, Findings, Holes, Path, Severity, Tree, value_at
+from cortex.config.graph import routing_graph
+from cortex.config.provider_types import PROVIDER_TYPES
+from cortex.config.schema import Config, is_loopback
+from cortex.config.validate import Sound
+
+
+def note_semantics(tree: Tree, sound: Sound, findings: Findings) -> None:
+    """Tell what does not go together in the sound part of a tree."""
+    for rule in (_exposure, _providers, _models, _nodes):
+        for finding in rule(sound.config, findings.holes):
+            path = sound.origin(finding.path)
+            if findings.holes.touch(path):
+                continue
+            warning = finding.severity is Severity.WARNING
+            findings.add(replace(finding, path=path), hole=None if warning else path)
+    for problem in routing_graph(sound.config).problems():
+        path = sound.origin(problem.path)
+        if not findings.holes.touch(path) and not _follows(tree, path, findings.holes):
+            findings.add(Finding(path, problem.message, problem.hint))
+
+
+def _exposure(config: Config, holes: Holes) -> Iterator[Finding]:
+    server = config.server
+    if not is_loopback(server.host) and not server.client_keys and not holes.touch(("server", "client_keys")):
+        hint = "set server.client_keys, or listen on 127.0.0.1"
+        yield Finding(("server", "host"), "other machines reach this address, and nothing asks who they are", hint)
+
+
+def _providers(config: Config, _: Holes) -> Iterator[Finding]:
+    for name, provider in config.providers.items():
+        path = ("providers", name)
+        row = PROVIDER_TYPES[provider.type]
+        for member in ("base_url", "models"):
+            if not getattr(provider, member):
+                yield Finding((*path, member), "is missing", f"the type {provider.type} has none of its own")
+        if provider.simulate is not None and "simulate" not in row.defaults:
+            yield Finding((*path, "simulate"), "is for providers of the type simulated")
+        below = urlsplit(provider.base_url).path
+        if row.openai_shaped and provider.base_url and not below:
+            yield Finding((*path, "base_url"), "ends without a path", "most servers want /v1 there", Severity.WARNING)
+        if not row.openai_shaped and below.endswith(("/v1", "/api")):
+            yield Finding((*path, "base_url"), "must end before /v1 or /api", "the path is added to it")
+
+
+def _models(config: Config, _: Holes) -> Iterator[Finding]:
+    for name, provider in config.providers.items():
+        names = [model.name for model in provider.models]
+        for index, model in enumerate(names):
+            if model in names[:index]:
+                path = ("providers", name, "models", index)
+                yield Finding(path, "the same model again", "the first of them counts", Severity.WARNING)
+
+
+def _nodes(config: Config, _: Holes) -> Iterator[Finding]:
+    for name, node in config.models.items():
+        operators = node.model_fields_set
+        if len(operators) != 1:
+            message = "has more than one operator" if operators else "has no operator"
+            yield Finding(("models", name), message, "a node has exactly one of: cascade, balance")
+
+
+def _follows(tree: Tree, path: Path, holes: Holes) -> bool:
+    """Whether the target at a path may be one that the file declares, in a part that could not be used."""
+    try:
+        value = value_at(tree, path)
+    except LookupError:
+        return False
+    target = value.get("to") if isinstance(value, dict) else value
+    if not isinstance(target, str):
+        return False
+    target = target.strip()
+    provider = target.partition("/")[0]
+    return (
+        holes.at_or_above(("models", target))
+        or holes.at_or_above(("providers", provider))
+        or holes.at_or_below(("providers", provider, "models"))
+        or (path == ("default_model",) and _may_be_listed(tree.get("providers"), target, holes))
+    )
+
+
+def _may_be_listed(providers: Tree, model: str, holes: Holes) -> bool:
+    """Whether a bare model's name may be that of a model which could not be used."""
+    for name, provider in providers.items() if isinstance(providers, dict) else ():
+        if holes.at_or_below(("providers", name, "models")):
+            return True
+        if holes.at_or_above(("providers", name)) and isinstance(provider, dict):
+            written = provider.get("models")
+            if isinstance(written, list) and any(entry in (model, {"name": model}) for entry in written):
+                return True
+    return False
