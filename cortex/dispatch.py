@@ -1,0 +1,432 @@
+"""The attempt loop: asks routing what to do next, does it, and tells it what came of it.
+
+One request reads from top to bottom here, whatever it asks for and however often it fails over. Before the commit (the
+first real content, or a whole JSON answer) nothing has been sent and any fault moves on; after it the client gets
+exactly one in-protocol error and never a false end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+
+from cortex.dialects.dialect import Provenance
+from cortex.errors import ClientError, Fault, FaultKind
+from cortex.keepalive import Keepalive
+from cortex.operation import Operation
+from cortex.providers.codec import Encoded
+from cortex.refusal import refusal, request_error
+from cortex.relay import Relay, Tally
+from cortex.runtime import Provider, Runtime
+from cortex.sink import ClientGone, Sink
+from cortex.telemetry.log import Log
+from cortex.telemetry.record import AttemptRecord, CandidateRecord, RequestRecord
+from cortex.transport import UpstreamRequest, UpstreamResponse
+from cortex.watchdog import Expired, Watchdog
+from routing.cascade import Attempt, Cascade, GiveUp, Wait
+from routing.graph import Entry
+from routing.plan import Plan, walk
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+_LAST_BYTES_S = 1.0  # how long an upstream may take to close its body after the terminal marker
+_CUT_CODE = "upstream_stream_broken"
+
+
+async def answer(
+    runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, *, deadline: float, log: Log
+) -> None:
+    """Answer one request and fill in its record. `deadline` is monotonic. Raises CancelledError only."""
+    await _Exchange(runtime, operation, sink, record, deadline, log).run()
+
+
+class _Exchange:
+    """One request between its client and the upstreams."""
+
+    def __init__(
+        self, runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, deadline: float, log: Log
+    ) -> None:
+        self._runtime = runtime
+        self._operation = operation
+        self._sink = sink
+        self._record = record
+        self._deadline = deadline
+        self._log = log
+        self._now = asyncio.get_running_loop().time
+        self._random = random.Random()
+        self._waited_s = 0.0  # on upstreams, before the commit
+        self._last_fault: Fault | None = None
+        self._keepalive: Keepalive | None = None
+
+    async def run(self) -> None:
+        try:
+            await self._run()
+        except ClientGone:
+            self._gone()
+        except asyncio.CancelledError:
+            self._gone()
+            raise
+        finally:
+            if self._keepalive is not None:
+                self._keepalive.stop()
+
+    async def _run(self) -> None:
+        plan = self._plan()
+        if plan is None:
+            await self._refuse(self._unknown_model())
+            return
+        cascade = Cascade(plan, self._runtime.state, self._runtime.retries, self._operation.demand, self._deadline)
+        if self._operation.stream:
+            self._keepalive = Keepalive(self._sink, self._operation.keepalive, self._headers)
+        try:
+            give_up = await self._cascade(cascade)
+        finally:
+            cascade.close(self._now())
+            self._tell_candidates(plan, cascade)
+        if give_up is not None:
+            await self._refuse(refusal(give_up, self._last_fault, self._record))
+
+    async def _cascade(self, cascade: Cascade) -> GiveUp | None:
+        """Attempt after attempt. None: the client has its answer, whole or with the error that ended it."""
+        while True:
+            match cascade.next(self._now(), self._random):
+                case Wait(seconds=seconds):
+                    await asyncio.sleep(seconds)
+                case GiveUp() as give_up:
+                    return give_up
+                case Attempt() as attempt:
+                    if await self._attempt(cascade, attempt):
+                        return None
+
+    def _plan(self) -> Plan | None:
+        graph = self._runtime.graph
+        asked, pinned = self._operation.model, self._operation.provider
+        if pinned is None:
+            entry = graph.resolve(asked)
+        elif pinned not in graph.providers:
+            return None
+        else:
+            entry = graph.resolve(pinned if asked is None else f"{pinned}/{asked}") or graph.resolve(asked)
+        if entry is None:
+            return None
+        plan = walk(graph, entry, self._runtime.state, self._operation.demand, self._now(), self._random)
+        return plan if pinned is None else _only(plan, pinned, entry)
+
+    # One attempt
+
+    async def _attempt(self, cascade: Cascade, attempt: Attempt) -> bool:
+        """One upstream call. True: the request is settled; False: ask the cascade again."""
+        seen = AttemptRecord(attempt.candidate.name, attempt.lease.name, self._elapsed_ms())
+        self._record.attempts.append(seen)
+        self._record.route = attempt.route
+        call = _Call(self._runtime.providers[attempt.candidate.provider], attempt, seen, self._now())
+        try:
+            tally = await self._call(call)
+        except (ClientGone, asyncio.CancelledError):
+            seen.kind = "cancelled"
+            seen.end_ms = self._elapsed_ms()
+            self._account(call)
+            cascade.cancelled(attempt, self._now())
+            raise
+        except (Fault, Expired) as error:
+            return await self._failed(cascade, call, self._fault(error, call))
+        seen.end_ms = self._elapsed_ms()
+        cascade.succeeded(attempt, self._now(), latency_s=call.latency_s(self._now()))
+        self._record.outcome, self._record.status = "completed", 200
+        self._record.finish_reason = tally.finish_reason
+        self._record.upstream_model = tally.model
+        self._account(call)
+        return True
+
+    async def _call(self, call: _Call) -> Tally:
+        """Encode, send, read, hand on. Raises Fault, Expired, ClientGone."""
+        provider = call.provider
+        with Watchdog(self._deadline) as watchdog:
+            limits = provider.timeouts
+            if self._operation.stream:
+                watchdog.phase("first_token", limits.first_token_s)
+            else:
+                watchdog.phase("response", limits.response_s)
+            encoded = self._operation.encode(provider.codec, provider.models[call.attempt.candidate.model])
+            self._record.dropped = encoded.dropped
+            response = await self._open(call, encoded)
+            try:
+                call.seen.status = response.status
+                call.seen.connect_ms = response.connect_s * 1000
+                if not 200 <= response.status < 300:
+                    raise provider.codec.classify(
+                        response.status, response.headers, await self._read(response, _MAX_ERROR_BYTES, truncate=True)
+                    )
+                if self._operation.stream and not _is_json(response):
+                    return await self._stream(call, encoded, response, watchdog)
+                return await self._whole(call, encoded, response)
+            finally:
+                await response.close()
+
+    async def _open(self, call: _Call, encoded: Encoded) -> UpstreamResponse:
+        provider = call.provider
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if self._operation.stream else "application/json",
+            **encoded.headers,
+            **provider.codec.auth(provider.keys[call.attempt.lease.index]),
+        }
+        if self._record.traceparent is not None:
+            headers["traceparent"] = self._record.traceparent
+        request = UpstreamRequest(encoded.method, provider.base_url + encoded.path, headers, encoded.body)
+        before = self._now()
+        try:
+            return await provider.transport.open(request, connect_timeout_s=provider.timeouts.connect_s)
+        finally:
+            self._waited_s += self._now() - before
+
+    async def _stream(self, call: _Call, encoded: Encoded, response: UpstreamResponse, watchdog: Watchdog) -> Tally:
+        """Relay a streamed answer. Until the commit the relay holds everything back."""
+        relay = call.relay = self._operation.relay(call.provider.codec, encoded, self._provenance(call))
+        while not relay.whole:
+            if relay.committed:
+                watchdog.phase("idle", call.provider.timeouts.idle_s)
+                data = await response.read()
+            else:
+                data = await self._wait_for_bytes(response)
+            out = relay.feed(data) if data else relay.end()
+            if out:
+                await self._write(call, out, watchdog)
+            if relay.fault is not None:
+                raise relay.fault
+        await self._sink.end()
+        await _read_to_end(response)
+        return relay.tally
+
+    async def _write(self, call: _Call, out: bytes, watchdog: Watchdog) -> None:
+        if call.committed_at is None:
+            call.committed_at = self._now()
+            call.seen.first_token_ms = self._elapsed_ms()
+            self._record.model = call.attempt.candidate.name
+            await self._sink.start_stream(self._headers())
+        watchdog.phase("write", call.provider.timeouts.idle_s)
+        await self._sink.write(out)
+        assert self._keepalive is not None
+        self._keepalive.wrote()
+
+    async def _whole(self, call: _Call, encoded: Encoded, response: UpstreamResponse) -> Tally:
+        """A JSON answer: parsed whole before anything of it is sent."""
+        body = await self._read(response, MAX_ANSWER_BYTES)
+        out, tally = self._operation.answer(call.provider.codec, encoded, body, self._provenance(call))
+        call.tally = tally
+        call.committed_at = self._now()
+        self._record.model = call.attempt.candidate.name
+        if self._operation.stream:
+            await self._sink.start_stream(self._headers())
+            await self._sink.write(out)
+            await self._sink.end()
+        else:
+            await self._sink.send(200, {**self._headers(), "content-type": "application/json"}, out)
+        return tally
+
+    async def _read(self, response: UpstreamResponse, limit_bytes: int, *, truncate: bool = False) -> bytes:
+        """The whole body. Raises Fault when it is longer than the limit, unless the rest does not matter."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self._wait_for_bytes(response):
+            parts.append(data)
+            size += len(data)
+            if size > limit_bytes:
+                if truncate:
+                    break
+                raise Fault(FaultKind.INVALID_RESPONSE, f"the answer is longer than {limit_bytes} bytes")
+        return b"".join(parts)[:limit_bytes]
+
+    async def _wait_for_bytes(self, response: UpstreamResponse) -> bytes:
+        before = self._now()
+        try:
+            return await response.read()
+        finally:
+            self._waited_s += self._now() - before
+
+    # What came of it
+
+    def _fault(self, error: Fault | Expired, call: _Call) -> Fault:
+        if isinstance(error, Fault):
+            return error
+        if error.deadline:
+            return Fault(FaultKind.DEADLINE, f"the request's deadline passed while waiting: {error.phase}")
+        if error.phase == "write":
+            return Fault(FaultKind.CLIENT_GONE, "the client stopped reading")
+        return Fault(FaultKind.TIMEOUT, f"{call.attempt.candidate.name} was too slow: {error.phase} time-out")
+
+    async def _failed(self, cascade: Cascade, call: _Call, fault: Fault) -> bool:
+        """Settle a failed attempt. True: content had gone, so the request ends here."""
+        redact = self._runtime.redactor.redact
+        fault.message = redact(fault.message)
+        self._last_fault = fault
+        seen, attempt = call.seen, call.attempt
+        seen.kind, seen.message, seen.end_ms = fault.kind.value, fault.message, self._elapsed_ms()
+        committed = call.committed_at is not None
+        if fault.kind in (FaultKind.DEADLINE, FaultKind.CLIENT_GONE):
+            cascade.cancelled(attempt, self._now())
+            seen.next = "stop"
+        else:
+            seen.next = cascade.failed(
+                attempt, fault.failure, self._now(), self._random, cause=fault.kind.value, committed=committed
+            )
+        if fault.kind in (FaultKind.INVALID_KEY, FaultKind.NO_PERMISSION):
+            self._log.error("key disabled: the provider refuses it", key=attempt.lease.name, reason=fault.message)
+        if fault.kind is FaultKind.CLIENT_GONE:
+            self._account(call)
+            raise ClientGone
+        if not committed:
+            return False
+        self._account(call)
+        await self._cut(fault)
+        return True
+
+    async def _cut(self, fault: Fault) -> None:
+        """One in-protocol error, and no end that would make a cut answer look whole."""
+        record = self._record
+        record.outcome, record.status, record.error = "cut", 200, _CUT_CODE
+        error = ClientError(
+            502,
+            f"the answer was cut: {fault.message}",
+            "server_error",
+            "deadline_exceeded" if fault.kind is FaultKind.DEADLINE else _CUT_CODE,
+            should_retry=False,
+            attempts=tuple(attempt.summary() for attempt in record.attempts),
+        )
+        await self._sink.write(self._operation.stream_error(error, record.request_id))
+        await self._sink.end()
+
+    async def _refuse(self, error: ClientError) -> None:
+        """No candidate answered: one error, in the stream if it had to be opened."""
+        record = self._record
+        record.outcome, record.status, record.error = "failed", error.status, error.code
+        if self._sink.started:
+            await self._sink.write(self._operation.stream_error(error, record.request_id))
+            await self._sink.end()
+            return
+        headers = {**self._headers(), **error_headers(error), "content-type": "application/json"}
+        await self._sink.send(error.status, headers, self._operation.error(error, record.request_id))
+
+    def _gone(self) -> None:
+        self._record.outcome, self._record.status, self._record.error = "cancelled", 499, "client_closed_request"
+
+    # What is told of it
+
+    def _unknown_model(self) -> ClientError:
+        operation, graph = self._operation, self._runtime.graph
+        if operation.provider is not None and operation.provider not in graph.providers:
+            what, asked, param = "provider", operation.provider, "provider"
+        else:
+            what, asked, param = "model", operation.model or "", "model"
+        nearest = graph.nearest(asked)
+        hint = f"; did you mean {', '.join(nearest)}?" if nearest else "; GET /v1/models lists what can be asked for"
+        return request_error(
+            Fault(
+                FaultKind.BAD_REQUEST,
+                f"the {what} {asked[:200]!r} is not configured{hint}",
+                status=404,
+                code=f"{what}_not_found",
+                param=param,
+            )
+        )
+
+    def _headers(self) -> Mapping[str, str]:
+        record = self._record
+        record.overhead_ms = self._elapsed_ms() - self._waited_s * 1000
+        headers = {
+            "x-cortex-attempts": str(len(record.attempts)),
+            "x-cortex-cache": record.cache,
+            "x-cortex-overhead-ms": f"{record.overhead_ms:.3f}",
+        }
+        if record.model is not None:
+            headers["x-cortex-model"] = record.model
+        if record.route:
+            headers["x-cortex-route"] = ">".join(record.route)
+        if record.dropped and record.model is not None:
+            headers["x-cortex-warning"] = f"dropped={','.join(record.dropped)}"
+        return headers
+
+    def _provenance(self, call: _Call) -> Provenance:
+        return Provenance(
+            request_id=self._record.request_id,
+            model=call.attempt.candidate.name,
+            route=">".join(call.attempt.route),
+            attempts=[attempt.summary() for attempt in self._record.attempts],
+            prompt_tokens=self._operation.demand.prompt_tokens,
+        )
+
+    def _account(self, call: _Call) -> None:
+        """Usage and cost of what was answered, whole or cut: once a request, at its end."""
+        tally = call.relay.tally if call.relay is not None and call.relay.committed else call.tally
+        if tally is None:
+            return
+        usage = tally.usage or tally.estimate(self._operation.demand.prompt_tokens)
+        candidate = call.attempt.candidate
+        self._record.usage = usage
+        if candidate.input_usd_per_mtok is not None and candidate.output_usd_per_mtok is not None:
+            self._record.cost_usd = (
+                usage.prompt_tokens * candidate.input_usd_per_mtok
+                + usage.completion_tokens * candidate.output_usd_per_mtok
+            ) / 1e6
+
+    def _tell_candidates(self, plan: Plan, cascade: Cascade) -> None:
+        skips = dict(cascade.skips)
+        offset = time.time() - self._now()
+        for planned in plan.planned:
+            told = CandidateRecord(planned.candidate.name)
+            if (skip := skips.get(planned.candidate.name)) is not None:
+                told.skip = skip.reason
+                told.until = None if skip.until is None else skip.until + offset
+            self._record.candidates.append(told)
+
+    def _elapsed_ms(self) -> float:
+        return (self._now() - self._record.started) * 1000
+
+
+class _Call:
+    """One attempt on its way."""
+
+    __slots__ = ("attempt", "committed_at", "provider", "relay", "seen", "started", "tally")
+
+    def __init__(self, provider: Provider, attempt: Attempt, seen: AttemptRecord, started: float) -> None:
+        self.provider = provider
+        self.attempt = attempt
+        self.seen = seen
+        self.started = started
+        self.committed_at: float | None = None
+        self.relay: Relay | None = None
+        self.tally: Tally | None = None
+
+    def latency_s(self, now: float) -> float:
+        """To the first token of a stream; of a JSON answer, to its end."""
+        return (now if self.committed_at is None else self.committed_at) - self.started
+
+
+def error_headers(error: ClientError) -> dict[str, str]:
+    """Retry-After in whole seconds and x-should-retry, where they are known."""
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after_s + 0.5)))
+    if error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
+    return headers
+
+
+def _only(plan: Plan, provider: str, entry: Entry) -> Plan | None:
+    kept = tuple(planned for planned in plan.planned if planned.candidate.provider == provider)
+    return Plan(entry, kept) if kept else None
+
+
+def _is_json(response: UpstreamResponse) -> bool:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def _read_to_end(response: UpstreamResponse) -> None:
+    """After the terminal marker: let the body end, so that the connection can be used again. More bytes: drop it."""
+    try:
+        async with asyncio.timeout(_LAST_BYTES_S):
+            await response.read()
+    except (TimeoutError, Fault):
+        return  # closing drops the connection; the answer was whole

@@ -1,0 +1,125 @@
+"""What a client wants done: a chat or embeddings. The attempt loop runs either; here is all in which they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cortex.chat import ChatRequest
+from cortex.dialects import openai_embeddings
+from cortex.dialects.dialect import Dialect, Provenance
+from cortex.dialects.openai import OpenAIDialect
+from cortex.embeddings import EmbeddingsRequest
+from cortex.errors import ClientError
+from cortex.providers.codec import Codec, Encoded, Model
+from cortex.relay import Relay, Tally, relay_for, whole_answer, whole_as_stream
+from routing.plan import Demand
+
+
+class Operation(Protocol):
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def model(self) -> str | None:
+        """Asked for."""
+
+    @property
+    def provider(self) -> str | None:
+        """Pinned."""
+
+    @property
+    def stream(self) -> bool: ...
+
+    @property
+    def demand(self) -> Demand: ...
+
+    @property
+    def keepalive(self) -> bytes:
+        """A frame that says nothing, for a stream that is silent."""
+
+    def encode(self, codec: Codec, model: Model) -> Encoded: ...
+
+    def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
+        """For a streamed answer."""
+
+    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
+        """A whole upstream body → what the client gets: JSON, or if it asked for a stream, that. Raises Fault."""
+
+    def error(self, error: ClientError, request_id: str) -> bytes: ...
+
+    def stream_error(self, error: ClientError, request_id: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    request: ChatRequest
+    speaks: Dialect
+    demand: Demand
+
+    @property
+    def dialect(self) -> str:
+        return self.speaks.name
+
+    @property
+    def model(self) -> str | None:
+        return self.request.model
+
+    @property
+    def provider(self) -> str | None:
+        return self.request.provider
+
+    @property
+    def stream(self) -> bool:
+        return self.request.stream
+
+    @property
+    def keepalive(self) -> bytes:
+        return self.speaks.keepalive
+
+    def encode(self, codec: Codec, model: Model) -> Encoded:
+        return codec.encode_chat(self.request, model)
+
+    def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
+        return relay_for(codec, call, self.speaks, self.request, provenance)
+
+    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
+        render = whole_as_stream if self.request.stream else whole_answer
+        return render(codec, call, body, self.speaks, self.request, provenance)
+
+    def error(self, error: ClientError, request_id: str) -> bytes:
+        return self.speaks.render_error(error, request_id)
+
+    def stream_error(self, error: ClientError, request_id: str) -> bytes:
+        return self.speaks.render_stream_error(error, request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    request: EmbeddingsRequest
+    demand: Demand
+    dialect: str = "openai_embeddings"
+    provider: str | None = None
+    stream: bool = False
+    keepalive: bytes = b""
+
+    @property
+    def model(self) -> str | None:
+        return self.request.model
+
+    def encode(self, codec: Codec, model: Model) -> Encoded:
+        return codec.encode_embeddings(self.request, model)
+
+    def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
+        raise NotImplementedError("embeddings are never streamed")
+
+    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
+        embeddings = codec.decode_embeddings(call, body)
+        tally = Tally(model=embeddings.model, usage=embeddings.usage)
+        return openai_embeddings.render(embeddings, self.request), tally
+
+    def error(self, error: ClientError, request_id: str) -> bytes:
+        return OpenAIDialect().render_error(error, request_id)
+
+    def stream_error(self, error: ClientError, request_id: str) -> bytes:
+        return OpenAIDialect().render_stream_error(error, request_id)

@@ -1,0 +1,107 @@
+"""Serving: start, signals, reload, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Callable
+
+import uvloop
+
+from cortex.app import App
+from cortex.build import build
+from cortex.config.load import Loaded
+from cortex.http_transport import HttpTransport
+from cortex.probes import probe_for_ever
+from cortex.reload import Reloader
+from cortex.server.listener import Listener
+from cortex.tasks import Background
+from cortex.telemetry.log import Log
+from cortex.telemetry.telemetry import Telemetry
+
+_GC_THRESHOLD = 50_000  # container objects between two young collections: a request makes few cycles
+
+
+def run(loaded: Loaded, *, host: str | None, port: int | None, ready: Callable[[App, str], None]) -> int:
+    """Serve until stopped by SIGTERM or SIGINT; the exit code. `loaded` must hold a configuration.
+
+    `ready` is called once with the address when connections are accepted. Raises OSError if it cannot listen.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(loaded, host, port, ready))
+
+
+async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Callable[[App, str], None]) -> int:
+    http = HttpTransport()
+    runtime = build(loaded, None, http)
+    config = runtime.config
+    log = Log(format=config.telemetry.log.format, level=config.telemetry.log.level, redact=runtime.redactor.redact)
+    app = App(runtime, Telemetry(log, asyncio.get_running_loop().time()), http, time.time())
+    listener = Listener(app)
+    background = Background(log)
+    stop = _Stop()
+    log.start()
+    try:
+        address = await listener.start(host or config.server.host, config.server.port if port is None else port)
+        reloader = Reloader(app, loaded.path)
+        _on_signals(stop, background, reloader)
+        background.start("probes", probe_for_ever(app))
+        background.start("watch", reloader.watch())
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 20)
+        ready(app, address)
+        await stop.asked.wait()
+        await _drain(app, listener, stop)
+        return 0
+    finally:
+        await background.stop()
+        await listener.close()
+        await http.close()
+        log.stop()
+
+
+class _Stop:
+    """The first signal asks for a drain, the second for an end at once."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    def signal(self) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+
+def _on_signals(stop: _Stop, background: Background, reloader: Reloader) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.signal)
+    loop.add_signal_handler(signal.SIGHUP, lambda: background.start("reload", _reload(reloader)))
+
+
+async def _reload(reloader: Reloader) -> None:
+    await reloader.reload()
+
+
+async def _drain(app: App, listener: Listener, stop: _Stop) -> None:
+    """No new connections; requests in flight may finish within `server.drain`."""
+    app.draining = True
+    limit_s = app.runtime.config.server.drain
+    listener.stop_accepting()
+    log = app.telemetry.log
+    log.info("draining", in_flight=app.telemetry.stats.active, limit_s=limit_s)
+    try:
+        async with asyncio.timeout(limit_s):
+            idle = asyncio.create_task(listener.idle(), name="cortex-drain")
+            at_once = asyncio.create_task(stop.at_once.wait(), name="cortex-stop")
+            try:
+                await asyncio.wait((idle, at_once), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                idle.cancel()
+                at_once.cancel()
+    except TimeoutError:
+        log.warning("drain limit reached: requests in flight are cut", in_flight=app.telemetry.stats.active)

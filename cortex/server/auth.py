@@ -1,0 +1,108 @@
+"""Who may do what. Decides from the matched route, the headers and the peer's address; knows no path.
+
+A key is looked up by its SHA-256 digest. How long a dictionary takes to compare digests tells a caller nothing: without
+the key itself nobody can choose a digest that shares a beginning with a stored one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import Enum
+from urllib.parse import urlsplit
+
+from cortex.config.schema import is_loopback
+from cortex.server.errors import forbidden, key_required
+
+_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+
+class Scope(Enum):
+    """What a route asks of its caller."""
+
+    OPEN = "open"  # nothing
+    CLIENT = "client"  # a client key, if any are configured
+    STATUS = "status"  # as client, or an admin key
+    ADMIN = "admin"  # an admin key; none configured: a caller on this machine
+
+
+def authorise(
+    scope: Scope,
+    headers: Mapping[str, str],
+    peer: str | None,
+    client_keys: Mapping[bytes, str],
+    admin_keys: Mapping[bytes, str],
+) -> str | None:
+    """The name of the caller's key, None where none is asked for. Raises Refused (401, 403).
+
+    The key maps go from SHA-256 digest to name.
+    """
+    if scope is Scope.OPEN:
+        return None
+    if scope is Scope.ADMIN:
+        return _admin(headers, peer, client_keys, admin_keys)
+    if not client_keys:
+        _refuse_foreign_page(headers)
+        return None
+    accepted = client_keys if scope is Scope.CLIENT else {**admin_keys, **client_keys}
+    return _key_among(accepted, headers, "client")
+
+
+def _admin(
+    headers: Mapping[str, str], peer: str | None, client_keys: Mapping[bytes, str], admin_keys: Mapping[bytes, str]
+) -> str | None:
+    if admin_keys:
+        if _match(client_keys, headers) is not None and _match(admin_keys, headers) is None:
+            raise forbidden("a client key does not open this; an admin key does", "admin_key_required")
+        return _key_among(admin_keys, headers, "admin")
+    if not _is_loopback(peer) or any(name in headers for name in _PROXY_HEADERS):
+        raise forbidden("without admin keys this answers callers on its own machine only", "loopback_only")
+    if not _is_loopback(_host_name(f"//{headers.get('Host', '')}")):
+        # A page of another site whose name was made to point here: the browser tells the name.
+        raise forbidden("without admin keys this answers to a loopback name only", "loopback_only")
+    _refuse_foreign_page(headers)
+    return _key_among(client_keys, headers, "client") if client_keys else None
+
+
+def _key_among(keys: Mapping[bytes, str], headers: Mapping[str, str], kind: str) -> str:
+    name = _match(keys, headers)
+    if name is not None:
+        return name
+    if any(True for _ in _offered(headers)):
+        raise key_required(f"the API key is not one of this gateway's {kind} keys")
+    raise key_required(f"a {kind} key is needed: send `Authorization: Bearer …`, `x-api-key` or `api-key`")
+
+
+def _match(keys: Mapping[bytes, str], headers: Mapping[str, str]) -> str | None:
+    for key in _offered(headers):
+        name = keys.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest())
+        if name is not None:
+            return name
+    return None
+
+
+def _offered(headers: Mapping[str, str]) -> list[str]:
+    """The keys in the headers, at most one each: clients send the same one under several names."""
+    scheme, _, bearer = headers.get("Authorization", "").partition(" ")
+    offered = [bearer.strip()] if scheme.lower() == "bearer" else []
+    offered += [headers.get("x-api-key", ""), headers.get("api-key", "")]
+    return [key for key in offered if key]
+
+
+def _refuse_foreign_page(headers: Mapping[str, str]) -> None:
+    """Where no key is asked for, a web page in a browser on this machine must not be able to spend the providers'."""
+    origin = headers.get("Origin")
+    if origin is not None and not _is_loopback(_host_name(origin)):
+        raise forbidden("without client keys this does not answer to pages of other sites", "cross_site_request")
+
+
+def _host_name(url: str) -> str | None:
+    """The host of an origin, or of `//` and a Host header."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str | None) -> bool:
+    return host is not None and is_loopback(host)

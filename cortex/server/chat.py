@@ -1,0 +1,135 @@
+"""The handlers that answer with a model: parse, hand to the attempt loop, settle one record.
+
+All of them read the same way; they differ in the dialect alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from cortex import dispatch
+from cortex.chat import ChatRequest
+from cortex.config.units import read_duration
+from cortex.dialects import openai_embeddings
+from cortex.dialects.api_chat import ApiChatDialect
+from cortex.dialects.dialect import Dialect
+from cortex.dialects.openai import OpenAIDialect
+from cortex.errors import ClientError, Fault
+from cortex.operation import Chat, Embed, Operation
+from cortex.refusal import request_error
+from cortex.server.body import read_body
+from cortex.server.errors import INTERNAL_ERROR, Refused, bad_value, not_cached
+from cortex.server.incoming import Incoming
+from cortex.telemetry.record import RequestRecord
+from routing.demand import Demand
+
+Parse: TypeAlias = Callable[[bytes], Operation]
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_OPENAI = OpenAIDialect()
+_API_CHAT = ApiChatDialect()
+
+
+async def chat_completions(incoming: Incoming) -> None:
+    await _serve(incoming, _OPENAI.name, lambda body: _chat(body, _OPENAI))
+
+
+async def api_chat(incoming: Incoming) -> None:
+    incoming.speaks = _API_CHAT
+    await _serve(incoming, _API_CHAT.name, lambda body: _chat(body, _API_CHAT))
+
+
+async def embeddings(incoming: Incoming) -> None:
+    await _serve(incoming, "openai_embeddings", _embed)
+
+
+async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
+    """One request, settled exactly once. Raises Refused, ClientGone, CancelledError; a bug's exception passes on."""
+    telemetry = incoming.app.telemetry
+    record = RequestRecord(incoming.request_id, time.time(), incoming.started, dialect, client=incoming.client)
+    telemetry.begin()
+    try:
+        await _answer(incoming, record, parse)
+    except Refused as refused:
+        _failed(record, refused.error)
+        raise
+    except asyncio.CancelledError:
+        record.outcome, record.status, record.error = "cancelled", 499, "client_closed_request"
+        raise
+    except Exception:
+        _failed(record, INTERNAL_ERROR)
+        if incoming.sink.started:
+            record.outcome = "cut"
+        raise
+    finally:
+        telemetry.settle(record, asyncio.get_running_loop().time())
+
+
+async def _answer(incoming: Incoming, record: RequestRecord, parse: Parse) -> None:
+    config = incoming.runtime.config
+    headers = incoming.request.headers
+    record.traceparent = _traceparent(headers.get("traceparent"))
+    deadline = incoming.started + min(config.timeouts.total, _asked_timeout_s(headers.get("x-cortex-timeout")))
+    if "only-if-cached" in headers.get("x-cortex-cache", "").lower():
+        raise not_cached()
+    body = await read_body(
+        incoming.request,
+        incoming.share,
+        max_bytes=config.server.max_body,
+        idle_s=incoming.body_idle_s,
+        deadline=deadline,
+    )
+    try:
+        operation = parse(body)
+    except Fault as fault:
+        raise Refused(request_error(fault)) from None
+    record.stream, record.model_asked = operation.stream, operation.model
+    await dispatch.answer(
+        incoming.runtime, operation, incoming.sink, record, deadline=deadline, log=incoming.app.telemetry.log
+    )
+
+
+def _chat(body: bytes, speaks: Dialect) -> Operation:
+    request = speaks.parse(body)
+    return Chat(request, speaks, Demand(request.prompt_tokens, request.stream, _output_tokens(request)))
+
+
+def _embed(body: bytes) -> Operation:
+    request = openai_embeddings.parse(body)
+    return Embed(request, Demand(request.prompt_tokens, stream=False))
+
+
+def _output_tokens(request: ChatRequest) -> int | None:
+    """The limit that the client sets. One that is no count is the upstream's to refuse."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        if (raw := request.members.get(name)) is not None:
+            limit = msgspec.json.decode(raw)
+            if type(limit) is int and limit > 0:
+                return limit
+    return None
+
+
+def _asked_timeout_s(value: str | None) -> float:
+    """Raises Refused (400)."""
+    if value is None:
+        return float("inf")
+    try:
+        return read_duration(value)
+    except ValueError:
+        message = "x-cortex-timeout is not a duration; write it as 250ms, 30s, 15m or 1h"
+        raise bad_value(message, "x-cortex-timeout") from None
+
+
+def _traceparent(value: str | None) -> str | None:
+    """The W3C trace context's header, if it is one."""
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+
+
+def _failed(record: RequestRecord, error: ClientError) -> None:
+    record.outcome, record.status, record.error = "failed", error.status, error.code

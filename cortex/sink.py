@@ -1,0 +1,26 @@
+"""Where an answer goes: what the attempt loop needs of a client's connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class ClientGone(Exception):
+    """The client's connection is closed: nobody waits for the answer."""
+
+
+class Sink(Protocol):
+    started: bool  # the status line has gone: the status cannot change any more
+
+    async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """A whole answer. Raises ClientGone."""
+
+    async def start_stream(self, headers: Mapping[str, str]) -> None:
+        """200 and the headers of an event stream; a second call does nothing. Raises ClientGone."""
+
+    async def write(self, data: bytes) -> None:
+        """Whole frames of the stream; returns when the client has room for more. Raises ClientGone."""
+
+    async def end(self) -> None:
+        """The stream is complete. Raises ClientGone."""
