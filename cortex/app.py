@@ -15,4 +15,5 @@ class App:
         self.telemetry = telemetry
         self.http = http  # every upstream's connections; kept over reloads
         self.started = started  # Unix time in seconds
+        self.loopback = True  # whether only this machine reaches the address listened on
         self.draining = False

@@ -17,7 +17,7 @@ from cortex.errors import ClientError, Fault, FaultKind
 from cortex.keepalive import Keepalive
 from cortex.operation import Operation
 from cortex.providers.codec import Encoded
-from cortex.refusal import refusal, request_error
+from cortex.refusal import refusal, request_error, unknown_name
 from cortex.relay import Relay, Tally
 from cortex.runtime import Provider, Runtime
 from cortex.sink import ClientGone, Sink
@@ -75,7 +75,7 @@ class _Exchange:
     async def _run(self) -> None:
         plan = self._plan()
         if plan is None:
-            await self._refuse(self._unknown_model())
+            await self._refuse(request_error(self._unknown()))
             return
         cascade = Cascade(plan, self._runtime.state, self._runtime.retries, self._operation.demand, self._deadline)
         if self._operation.stream:
@@ -314,23 +314,11 @@ class _Exchange:
 
     # What is told of it
 
-    def _unknown_model(self) -> ClientError:
+    def _unknown(self) -> Fault:
         operation, graph = self._operation, self._runtime.graph
         if operation.provider is not None and operation.provider not in graph.providers:
-            what, asked, param = "provider", operation.provider, "provider"
-        else:
-            what, asked, param = "model", operation.model or "", "model"
-        nearest = graph.nearest(asked)
-        hint = f"; did you mean {', '.join(nearest)}?" if nearest else "; GET /v1/models lists what can be asked for"
-        return request_error(
-            Fault(
-                FaultKind.BAD_REQUEST,
-                f"the {what} {asked[:200]!r} is not configured{hint}",
-                status=404,
-                code=f"{what}_not_found",
-                param=param,
-            )
-        )
+            return unknown_name(graph, operation.provider, "provider")
+        return unknown_name(graph, operation.model or "")
 
     def _headers(self) -> Mapping[str, str]:
         record = self._record

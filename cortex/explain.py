@@ -13,7 +13,7 @@ import msgspec
 
 from cortex.chat import ChatRequest, Json
 from cortex.draw.columns import columns
-from cortex.errors import bad_request
+from cortex.refusal import unknown_name
 from routing.graph import Balance, Candidate, Entry, Graph
 from routing.plan import Demand, Planned, Skip, preview, walk
 from routing.state import RoutingState
@@ -109,7 +109,7 @@ def explain(
     """
     entry = graph.resolve(model)
     if entry is None:
-        raise bad_request(_unknown(graph, model or ""), param="model", code="model_not_found", status=404)
+        raise unknown_name(graph, model or "")
     demand = Demand(prompt_tokens=_prompt_tokens(prompt), stream=True)
     plan = walk(graph, entry, state, demand, now, rng)
     steps = tuple(_step(planned, skip, now) for planned, skip in preview(plan, state, demand, now))
@@ -128,12 +128,6 @@ def _prompt_tokens(prompt: str) -> int:
     text = prompt.encode(errors="replace").decode()  # an argument that is not UTF-8 holds surrogates
     messages = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": text}]))
     return ChatRequest({"messages": messages}, model=None, stream=True, include_usage=False).prompt_tokens
-
-
-def _unknown(graph: Graph, model: str) -> str:
-    nearest = graph.nearest(model)
-    hint = f"did you mean {', '.join(nearest)}?" if nearest else "`cortex graph` shows what can be asked for"
-    return f"the model {model[:200]!r} is not configured; {hint}"
 
 
 def _notes(graph: Graph, steps: Iterable[Step]) -> Iterable[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -190,12 +191,12 @@ def _trace() -> aiohttp.TraceConfig:
 
     async def connecting(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
         way: _Way = context.trace_request_ctx
-        way.started_s = asyncio.get_running_loop().time()
+        way.started_s = time.monotonic()
         way.connected = way.reused = False
 
     async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
         way: _Way = context.trace_request_ctx
-        way.connect_s = asyncio.get_running_loop().time() - way.started_s
+        way.connect_s = time.monotonic() - way.started_s
         way.connected = True
 
     async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
-from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
+from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind, bad_request
 from cortex.telemetry.record import RequestRecord
 from routing.cascade import GiveUp, Reason
+from routing.graph import Graph
 
 MAX_RETRY_AFTER_S = 30.0  # official SDKs sleep for as long as they are told, or give up above a limit of their own
 
@@ -41,6 +42,14 @@ def refusal(give_up: GiveUp, last: Fault | None, record: RequestRecord) -> Clien
             return ClientError(503, _nothing(record), "server_error", "no_candidate_available", attempts=attempts)
         case Reason.FAILED:
             return _failed(last, record, attempts)
+
+
+def unknown_name(graph: Graph, asked: str, what: str = "model") -> Fault:
+    """A model, or a pinned provider, that is not configured."""
+    nearest = graph.nearest(asked)
+    hint = f"did you mean {', '.join(nearest)}?" if nearest else "GET /v1/models or `cortex graph` lists all there are"
+    message = f"the {what} {asked[:200]!r} is not configured; {hint}"
+    return bad_request(message, status=404, code=f"{what}_not_found", param=what)
 
 
 def request_error(fault: Fault, attempts: tuple[dict[str, object], ...] = ()) -> ClientError:

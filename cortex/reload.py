@@ -34,6 +34,11 @@ class Reloader:
         if loaded.config is None:
             log.error("configuration not reloaded: the old one goes on", problems=len(loaded.problems))
             return False
+        if not (loaded.config.server.client_keys or self._app.loopback):
+            log.error(
+                "configuration not reloaded: the address listened on is open to others, and it sets no client keys"
+            )
+            return False
         previous = self._app.runtime
         runtime = build(loaded, previous, self._app.http)
         settings = loaded.config.telemetry.log

@@ -13,6 +13,7 @@ import uvloop
 from cortex.app import App
 from cortex.build import build
 from cortex.config.load import Loaded
+from cortex.config.schema import is_loopback
 from cortex.http_transport import HttpTransport
 from cortex.probes import probe_for_ever
 from cortex.reload import Reloader
@@ -44,7 +45,9 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
     stop = _Stop()
     log.start()
     try:
-        address = await listener.start(host or config.server.host, config.server.port if port is None else port)
+        host = host or config.server.host
+        address = await listener.start(host, config.server.port if port is None else port)
+        app.loopback = is_loopback(host)
         reloader = Reloader(app, loaded.path)
         _on_signals(stop, background, reloader)
         background.start("probes", probe_for_ever(app))

@@ -13,7 +13,6 @@ from pathlib import Path
 from cortex.config.diagnostics import Findings, Problem, Severity, Tree
 from cortex.config.environment import substitute, variables
 from cortex.config.files import read_text
-from cortex.config.keys import split
 from cortex.config.later import note_later
 from cortex.config.schema import Config
 from cortex.config.semantics import note_semantics
@@ -70,7 +69,7 @@ def _secrets(tree: Tree) -> Iterator[str]:
 
 def _texts(tree: Tree) -> Iterator[str]:
     if isinstance(tree, str):
-        yield from split(tree)
+        yield from tree.replace(",", " ").split()  # in pieces, as no key has a space
     elif isinstance(tree, dict):
         for name, value in tree.items():
             if name != "account":

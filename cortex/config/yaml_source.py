@@ -30,11 +30,11 @@ class Source:
     places: Places
 
 
-def parse(text: str, findings: Findings) -> Source:
-    """Read the text; whatever is wrong goes to `findings`. Raises nothing."""
+def parse(text: str, findings: Findings, *, loader: Any = _LOADER) -> Source:
+    """Read the text; whatever is wrong goes to `findings`. `loader` is libyaml's where it is there. Raises nothing."""
     reader = _Reader(findings)
     try:
-        root = reader.document(yaml.parse(text, Loader=_LOADER))
+        root = reader.document(yaml.parse(text, Loader=loader))
     except _TooDeep:
         return Source(None, reader.places)
     except yaml.reader.ReaderError as error:

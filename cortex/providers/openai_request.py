@@ -37,7 +37,7 @@ def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
     members = dict(request.members)
     members["model"] = raw(model.name)
     if request.stream:
-        _ask_for_stream(vendor, request, members)
+        _ask_for_stream(vendor, members)
     refuse(members, vendor.refuse)
     dropped = take(members, vendor.drop)
     if vendor.functions_only:
@@ -61,19 +61,20 @@ def encode_embeddings(vendor: Vendor, request: EmbeddingsRequest, model: Model) 
     return Encoded(vendor.embeddings_path, join_members(members), dropped=tuple(dropped), memo=count)
 
 
-def _ask_for_stream(vendor: Vendor, request: ChatRequest, members: dict[str, msgspec.Raw]) -> None:
+def _ask_for_stream(vendor: Vendor, members: dict[str, msgspec.Raw]) -> None:
     if bytes(members.get("stream", b"")) != b"true":
         members["stream"] = _TRUE
     if not vendor.stream_usage:
         members.pop("stream_options", None)  # what it can ask for is there without asking
-    elif not request.include_usage:
-        options = members.get("stream_options")
-        if options is None or is_null(options):
-            members["stream_options"] = _WITH_USAGE
-        else:
-            chosen = typed(options, dict[str, msgspec.Raw], "stream_options")
-            chosen["include_usage"] = _TRUE
-            members["stream_options"] = raw(chosen)
+        return
+    options = members.get("stream_options")
+    if options is None or is_null(options):
+        members["stream_options"] = _WITH_USAGE
+        return
+    chosen = typed(options, dict[str, msgspec.Raw], "stream_options")
+    if bytes(chosen.get("include_usage", b"")) != b"true":
+        chosen["include_usage"] = _TRUE
+        members["stream_options"] = raw(chosen)
 
 
 def _narrow_tools(members: dict[str, msgspec.Raw]) -> None:

@@ -82,8 +82,8 @@ def bad_value(message: str, param: str) -> Refused:
     return Refused(ClientError(400, message, _REQUEST, "invalid_value", param=param, should_retry=False))
 
 
-def not_found(message: str, code: str, param: str | None = None) -> Refused:
-    return Refused(ClientError(404, message, _REQUEST, code, param=param, should_retry=False))
+def not_found(message: str, code: str) -> Refused:
+    return Refused(ClientError(404, message, _REQUEST, code, should_retry=False))
 
 
 def overloaded() -> Refused:

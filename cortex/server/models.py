@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cortex.chat import Json
-from cortex.server.errors import not_found
+from cortex.refusal import request_error, unknown_name
+from cortex.server.errors import Refused
 from cortex.server.incoming import Incoming
 from routing.graph import Graph
 
@@ -26,9 +27,7 @@ async def models(incoming: Incoming) -> None:
 async def model(incoming: Incoming) -> None:
     graph, created, name = incoming.runtime.graph, int(incoming.app.started), incoming.tail
     if graph.resolve(name) is None:
-        nearest = graph.nearest(name)
-        hint = f"; did you mean {', '.join(nearest)}?" if nearest else "; GET /v1/models lists what can be asked for"
-        raise not_found(f"the model {name[:200]!r} is not configured{hint}", "model_not_found", "model")
+        raise Refused(request_error(unknown_name(graph, name)))
     asks_as_anthropic = _asks_as_anthropic(incoming)
     await incoming.send_json(
         _anthropic_model(name, created) if asks_as_anthropic else _openai_model(name, graph, created)

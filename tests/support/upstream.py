@@ -74,7 +74,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, HOST, 0, ssl=self._server_tls())
+        self._server = await loop.create_server(self._accept, HOST, 0, backlog=1024, ssl=self._server_tls())
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -84,7 +84,7 @@ class Upstream:
         self._server.close()
         for connection in self.connections:
             if connection.open:
-                connection.close()
+                connection.abort()
             connection.task.cancel()
         await asyncio.gather(*(each.task for each in self.connections), return_exceptions=True)
         await asyncio.gather(*(each.gone() for each in self.connections))
@@ -125,9 +125,7 @@ class Upstream:
         await self._watch.until(lambda: self.dropped >= count, f"{count} connection(s) dropped by the client")
 
     def _accept(self) -> Connection:
-        connection = Connection(len(self.connections), self._serve, self._watch)
-        self.connections.append(connection)
-        return connection
+        return Connection(self.connections, self._serve, self._watch)
 
     async def _serve(self, connection: Connection) -> None:
         try:

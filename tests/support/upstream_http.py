@@ -68,12 +68,12 @@ class Request:
 
 
 class Connection(asyncio.Protocol):
-    """One accepted connection. Its `serve` task runs until the connection is gone."""
+    """One connection, which joins `opened` once it is accepted (and its TLS handshake done). `serve` is its task."""
 
-    def __init__(self, number: int, serve: Callable[[Connection], Awaitable[None]], watch: Watch) -> None:
-        self.number = number
+    def __init__(self, opened: list[Connection], serve: Callable[[Connection], Awaitable[None]], watch: Watch) -> None:
         self.dropped = False  # the client closed it, not we
         self.requests = 0
+        self._opened = opened
         self._serve = serve
         self._watch = watch
         self._closing = False  # by us
@@ -87,6 +87,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.number = len(self._opened)
+        self._opened.append(self)
         self.task = asyncio.ensure_future(self._serve(self))
 
     def data_received(self, data: bytes) -> None:
@@ -128,9 +130,13 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """RST: the client's next read fails."""
-        self._closing = True
         linger = struct.pack("ii", 1, 0)
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once, whatever has not been sent or acknowledged."""
+        self._closing = True
         self._transport.abort()
 
     async def gone(self) -> None:

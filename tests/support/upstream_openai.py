@@ -94,9 +94,14 @@ def stream(tokens: Iterable[str], **changes: Any) -> Reply:
 
 
 def speaking(tokens: Sequence[str], *, model: str = MODEL) -> Callable[[Request], Reply]:
-    """A script of a healthy upstream: a stream or a JSON answer, with usage where it is due, as each request asks."""
+    """A script of a healthy upstream: a stream or a JSON answer, with usage where it is due, as each request asks.
+
+    A probe gets the list of models.
+    """
 
     def reply(request: Request) -> Reply:
+        if request.method == "GET":
+            return models(model)
         body = request.json
         if not body.get("stream"):
             return answer("".join(tokens), model=model, usage=usage(completion=len(tokens)))
