@@ -8,6 +8,7 @@ exactly one in-protocol error and never a false end.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _LAST_BYTES_S = 1.0  # how long an upstream may take to close its body after the terminal marker
 _CUT_CODE = "upstream_stream_broken"
+_RANDOM = random.Random()  # one a process: seeding one a request would cost more than planning it
 
 
 async def answer(
@@ -54,8 +56,7 @@ class _Exchange:
         self._record = record
         self._deadline = deadline
         self._log = log
-        self._now = asyncio.get_running_loop().time
-        self._random = random.Random()
+        self._now = time.monotonic  # the loop's own clock stands still while it works
         self._waited_s = 0.0  # on upstreams, before the commit
         self._last_fault: Fault | None = None
         self._keepalive: Keepalive | None = None
@@ -91,7 +92,7 @@ class _Exchange:
     async def _cascade(self, cascade: Cascade) -> GiveUp | None:
         """Attempt after attempt. None: the client has its answer, whole or with the error that ended it."""
         while True:
-            match cascade.next(self._now(), self._random):
+            match cascade.next(self._now(), _RANDOM):
                 case Wait(seconds=seconds):
                     await asyncio.sleep(seconds)
                 case GiveUp() as give_up:
@@ -111,7 +112,7 @@ class _Exchange:
             entry = graph.resolve(pinned if asked is None else f"{pinned}/{asked}") or graph.resolve(asked)
         if entry is None:
             return None
-        plan = walk(graph, entry, self._runtime.state, self._operation.demand, self._now(), self._random)
+        plan = walk(graph, entry, self._runtime.state, self._operation.demand, self._now(), _RANDOM)
         return plan if pinned is None else _only(plan, pinned, entry)
 
     # One attempt
@@ -270,7 +271,7 @@ class _Exchange:
             seen.next = "stop"
         else:
             seen.next = cascade.failed(
-                attempt, fault.failure, self._now(), self._random, cause=fault.kind.value, committed=committed
+                attempt, fault.failure, self._now(), _RANDOM, cause=fault.kind.value, committed=committed
             )
         if fault.kind in (FaultKind.INVALID_KEY, FaultKind.NO_PERMISSION):
             self._log.error("key disabled: the provider refuses it", key=attempt.lease.name, reason=fault.message)
@@ -396,7 +397,7 @@ def error_headers(error: ClientError) -> dict[str, str]:
     """Retry-After in whole seconds and x-should-retry, where they are known."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after_s + 0.5)))
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     return headers

@@ -13,6 +13,7 @@ from cortex.telemetry.record import RequestRecord
 from routing.cascade import GiveUp, Reason
 from routing.graph import Graph
 
+NOTHING_TO_ASK = "no_candidate_available"  # the error's code
 MAX_RETRY_AFTER_S = 30.0  # official SDKs sleep for as long as they are told, or give up above a limit of their own
 
 
@@ -39,7 +40,7 @@ def refusal(give_up: GiveUp, last: Fault | None, record: RequestRecord) -> Clien
                 attempts=attempts,
             )
         case Reason.NOTHING:
-            return ClientError(503, _nothing(record), "server_error", "no_candidate_available", attempts=attempts)
+            return ClientError(503, _nothing(record), "server_error", NOTHING_TO_ASK, attempts=attempts)
         case Reason.FAILED:
             return _failed(last, record, attempts)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import venv
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python runs this, too
     sys.exit(f"Cortex needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12 …")
 try:
     venv.create(sys.argv[1], with_pip=True, clear=True)

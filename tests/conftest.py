@@ -16,6 +16,7 @@ import pytest
 import uvloop
 from pytest_asyncio import is_async_test
 
+from cortex.http_transport import HttpTransport
 from tests.support.baseline import SETTLE_S, Baseline, gone, open_descriptors, other_tasks
 
 _LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -57,3 +58,11 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
 async def baseline() -> Baseline:
     """Tasks and descriptors as they were when the test began: `await baseline.restored()`."""
     return Baseline()
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[HttpTransport]:
+    """The real HTTP client, closed after the test."""
+    transport = HttpTransport()
+    yield transport
+    await transport.close()

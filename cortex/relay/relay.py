@@ -14,7 +14,7 @@ from cortex.relay.tally import Tally
 
 
 class Relay(Protocol):
-    """One streamed answer. Any chunking of the upstream's bytes gives the client the same bytes."""
+    """One streamed answer. Any chunking of the upstream's bytes gives the client the same lines."""
 
     committed: bool  # content has been seen, or the whole answer: another attempt would repeat it
     whole: bool  # the terminal marker has been seen: nothing more needs to be read

@@ -117,7 +117,6 @@ async def _continue(request: web.BaseRequest) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     except ConnectionError as error:
         raise ClientGone from error
-    request.writer.output_size = 0  # the answer itself has not begun
 
 
 class _Reader:

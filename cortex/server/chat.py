@@ -68,7 +68,7 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
             record.outcome = "cut"
         raise
     finally:
-        telemetry.settle(record, asyncio.get_running_loop().time())
+        telemetry.settle(record, time.monotonic())
 
 
 async def _answer(incoming: Incoming, record: RequestRecord, parse: Parse) -> None:

@@ -30,7 +30,7 @@ class Connections(web.Server):
     """All connections of a listener: the protocol factory of its sockets."""
 
     def __init__(self, handle: Handle, log: Log, limits: Limits) -> None:
-        super().__init__(handle, handler_cancellation=False)
+        super().__init__(handle, handler_cancellation=True)
         self._log = log
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None

@@ -6,6 +6,7 @@ The one place where an unexpected exception of a handler ends. Exactly one answe
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ class Front:
         request_id = new_request_id()
         sink = ResponseSink(request, request_id, self._draining)
         share = BodyShare(self._budget, self._limits.bodies_bytes(runtime.config.server.max_body))
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         incoming = Incoming(
             self._app, runtime, request, request_id, started, sink, share, self._limits.body_idle_s, self._speaks
         )

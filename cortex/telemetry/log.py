@@ -19,6 +19,7 @@ from cortex.telemetry.record import RequestRecord
 
 LEVELS = ("debug", "info", "warning", "error")
 _QUEUED_LINES = 10_000
+_BATCH_S = 0.05
 _COLOURS = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m"}
 _RESET = "\x1b[0m"
 
@@ -83,12 +84,18 @@ class Log:
             self._dropped += 1
 
     def _write_all(self) -> None:
-        while (item := self._queue.get()) is not None:
-            at, level, entry = item
-            self._write(at, level, request_fields(entry) if isinstance(entry, RequestRecord) else entry)
-            if self._queue.empty():
-                self._flush()
-        self._flush()
+        while True:
+            batch = [self._queue.get()]
+            time.sleep(_BATCH_S)  # one switch of threads a batch: a busy event loop is not woken for each line
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            for item in batch:
+                if item is None:
+                    self._flush()
+                    return
+                at, level, entry = item
+                self._write(at, level, request_fields(entry) if isinstance(entry, RequestRecord) else entry)
+            self._flush()
 
     def _write(self, at: float, level: str, fields: dict[str, Json]) -> None:
         if self._dropped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cortex.chat import Json
+from cortex.refusal import NOTHING_TO_ASK
 from cortex.telemetry.record import RequestRecord
 
 
@@ -30,7 +31,7 @@ class Stats:
             self.completed += 1
         else:
             self.failed += 1
-            if record.status == 503:
+            if record.error == NOTHING_TO_ASK:
                 self.no_workers += 1
         self._duration_ms += record.duration_ms
         if record.usage is not None:

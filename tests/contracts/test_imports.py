@@ -102,7 +102,9 @@ def test_only_the_configuration_knows_pydantic(package: str) -> None:
 @pytest.mark.parametrize("package", ["cortex", "routing", "cache"])
 def test_imports_are_absolute(package: str) -> None:
     for path in files(package):
-        assert not [module for module, _ in imports(path.read_text(encoding="utf-8")) if module.startswith(".")], named(path)
+        assert not [module for module, _ in imports(path.read_text(encoding="utf-8")) if module.startswith(".")], named(
+            path
+        )
 
 
 def test_the_check_itself_sees_every_form_of_import() -> None:

@@ -166,7 +166,7 @@ def test_a_server_that_does_not_start_tells_why(tmp_path: Path, code: int, said:
         server.__enter__()
 
 
-def _sample(subject: str, number: int, requests: int, p50_ms: float) -> Sample:
+def _sample(subject: str, number: int, requests: int, p50_ms: float, waited_s: float = 0.0) -> Sample:
     load = LoadResult(
         seconds=2.0,
         requests=requests,
@@ -175,6 +175,7 @@ def _sample(subject: str, number: int, requests: int, p50_ms: float) -> Sample:
         p90_ms=p50_ms,
         p99_ms=p50_ms,
         server_cpu_s=1.0,
+        server_waited_s=waited_s,
         answered=requests,
         errors={},
         first_error="",
@@ -197,20 +198,36 @@ def test_ratios_and_added_times_compare_runs_of_one_round() -> None:
     assert metrics["cpu_us"]["cortex"]["low"] == 500.0
 
 
+def test_figures_from_a_core_that_others_used_are_marked() -> None:
+    def report(*waited_s: float) -> Report:
+        samples = [_sample(CORTEX, number, 1000, 1.0, waited) for number, waited in enumerate(waited_s)]
+        return Report(machine={}, settings={}, starts=[], samples=samples, errors=[])
+
+    assert report(0.0, 0.0, 0.9).quiet
+    assert "NOT QUIET" not in report(0.0, 0.0, 0.9).text()
+    assert not report(0.0, 0.9, 0.9).quiet
+    assert "NOT QUIET" in report(0.0, 0.9, 0.9).text()
+
+
+def test_errors_stand_below_the_table_and_in_the_document() -> None:
+    report = Report(machine={}, settings={}, starts=[], samples=[], errors=["json, cortex: 3 × status 502"])
+    assert report.text().endswith("json, cortex: 3 × status 502")
+    assert report.document()["errors"] == ["json, cortex: 3 × status 502"]
+
+
 def test_a_whole_run(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.overhead", "--rounds", "1", "--seconds", "0.1", "--json", str(file)]
-    done = _run([*command, "--scenario", "latency", "stream"])
+    done = _run([*command, "--scenario", "stream"])
     assert done[0] == 0, done[2]
     document = json.loads(file.read_text())
     assert document["errors"] == []
     assert set(document["start"]) == {"ready_s", "idle_rss_mib"}
-    assert set(document["scenarios"]) == {"latency", "stream"}
-    for name, scenario in document["scenarios"].items():
-        columns = set(scenario["metrics"]["rate"])
-        assert columns == {UPSTREAM, BARE, CORTEX, "cortex / bare proxy"}
-        assert ("added_p99_ms" in scenario["metrics"]) is (name == "latency")
-    assert [sample["subject"] for sample in document["samples"]] == [UPSTREAM, BARE, CORTEX] * 2
+    assert set(document["scenarios"]) == {"stream"}
+    metrics = document["scenarios"]["stream"]["metrics"]
+    assert set(metrics["rate"]) == {UPSTREAM, BARE, CORTEX, "cortex / bare proxy"}
+    assert "added_p99_ms" not in metrics
+    assert [sample["subject"] for sample in document["samples"]] == [UPSTREAM, BARE, CORTEX]
     assert "streams of 64 events, 64 connections" in done[1]
 
 

@@ -92,6 +92,22 @@ async def test_headers_that_come_in_small_pieces_are_as_good_as_any(gateway: Gat
         assert (await client.answer()).status == 200
 
 
+async def test_the_limit_on_headers_ends_with_them() -> None:
+    """However long the answer takes: here, twice as long as headers may."""
+    slow = replies.raw(replies.pause(0.1), *openai.answer("ok").steps)
+    async with (
+        Upstream(slow) as upstream,
+        limited(upstream.url, head_s=0.05, keep_alive_s=60) as gateway,
+        RawClient(gateway.url) as client,
+    ):
+        data = request(body=BODY)
+        for _ in range(2):
+            await client.send(data[:10])
+            await asyncio.sleep(0.02)  # a packet of its own; early or late, the outcome is the same
+            await client.send(data[10:])
+            assert (await client.answer()).status == 200
+
+
 @pytest.mark.parametrize("served_before", [False, True])
 async def test_an_idle_connection_is_closed_in_silence(upstream: Upstream, served_before: bool) -> None:
     async with limited(upstream.url, keep_alive_s=0.05) as gateway, RawClient(gateway.url) as client:
@@ -141,6 +157,14 @@ async def test_a_body_of_unknown_length_is_counted(gateway: Gateway, upstream: U
         assert answer.status == 413
         assert (await gateway.decision(answer.headers))["status"] == 413
     assert not upstream.requests
+
+
+async def test_a_compressed_body_that_holds_nothing_is_counted_too(gateway: Gateway) -> None:
+    header, empty_block = gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff"
+    async with RawClient(gateway.url) as client:
+        await client.send(request(headers=CHUNKED | {"Content-Encoding": "gzip"}), replies.chunk(header))
+        await client.send(*([replies.chunk(empty_block * 200)] * (MAX_BODY // 1000 + 1)))
+        assert (await client.answer()).status == 413
 
 
 async def test_a_body_at_the_limit_is_taken(gateway: Gateway) -> None:

@@ -77,8 +77,10 @@ def tool_calls(draw: st.DrawFn) -> list[dict[str, Any]]:
 def streams(draw: st.DrawFn) -> bytes:
     """A whole answer with one or two choices, as odd as the wire allows."""
     choices = draw(st.sampled_from([1, 1, 2]))
+    second_is_empty = choices == 2 and draw(st.booleans())  # and then finished before the first begins
+    spoken = 1 if second_is_empty else choices
     told: list[dict[str, Any]] = [
-        chunk_object(delta, choice=draw(st.integers(0, choices - 1))) for delta in draw(st.lists(deltas(), max_size=6))
+        chunk_object(delta, choice=draw(st.integers(0, spoken - 1))) for delta in draw(st.lists(deltas(), max_size=6))
     ]
     reason = draw(st.sampled_from(["stop", "length", "content_filter"]))
     if draw(st.booleans()):
@@ -88,7 +90,8 @@ def streams(draw: st.DrawFn) -> bytes:
     told = [{**chunk, **extra} for chunk in told]
     last = draw(st.sampled_from([{}, {"content": "last"}]))
     told += [chunk_object(last, finish_reason=reason)]
-    told += [chunk_object({}, finish_reason="stop", choice=choice) for choice in range(1, choices)]
+    if choices == 2:
+        told.insert(0 if second_is_empty else len(told), chunk_object({}, finish_reason="stop", choice=1))
     if draw(st.booleans()):
         told.append({**chunk_object({}), "choices": [], "usage": USAGE})
     dumps: dict[str, Any] = {
@@ -160,10 +163,13 @@ def test_the_same_of_recorded_streams(stream: bytes, size: int) -> None:
 
 
 @given(streams(), CUTS, st.sampled_from(sorted(RELAYS)))
-def test_chunking_changes_no_byte(stream: bytes, cuts: list[int], name: str) -> None:
-    # The LF of a CRLF that was split belongs to the frame behind it, or to none: it says nothing.
-    at_once = run(RELAYS[name](), [stream])
-    assert run(RELAYS[name](), pieces(stream, cuts)).rstrip() == at_once.rstrip()
+def test_chunking_changes_no_line(stream: bytes, cuts: list[int], name: str) -> None:
+    assert lines(run(RELAYS[name](), pieces(stream, cuts))) == lines(run(RELAYS[name](), [stream]))
+
+
+def lines(out: bytes) -> list[bytes]:
+    """All but blank ones: the LF of a CRLF that was split goes with the next frame, or with none."""
+    return [line for line in out.replace(b"\r", b"\n").split(b"\n") if line]
 
 
 # No false end

@@ -51,7 +51,11 @@ class RawClient:
         sock.setblocking(False)
         if self._receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-        await asyncio.get_running_loop().sock_connect(sock, self._address)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, self._address)
+        except OSError:
+            sock.close()
+            raise
         self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=64 * 1024)
         return self
 

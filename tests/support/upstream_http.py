@@ -62,9 +62,9 @@ class Request:
 
     @property
     def key(self) -> str | None:
-        """The API key: of `Authorization: Bearer`, else of `x-api-key`."""
-        authorization = self.headers.get("authorization", "")
-        return authorization.removeprefix("Bearer ") or self.headers.get("x-api-key")
+        """The API key: of `Authorization: Bearer`, else of `x-api-key` or `x-goog-api-key`."""
+        authorization = self.headers.get("authorization", "").removeprefix("Bearer ")
+        return authorization or self.headers.get("x-api-key") or self.headers.get("x-goog-api-key")
 
 
 class Connection(asyncio.Protocol):

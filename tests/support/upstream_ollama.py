@@ -21,7 +21,12 @@ def line(message: Mapping[str, Any], *, model: str = MODEL, done: bool = False, 
 
 def last_line(message: Mapping[str, Any] | None = None, *, model: str = MODEL, reason: str = "stop") -> dict[str, Any]:
     """The terminal line, with usage: 26 tokens of prompt, 12 of answer."""
-    counts = {"prompt_eval_count": 26, "prompt_eval_duration": 130_000_000, "eval_count": 12, "eval_duration": 9**9}
+    counts = {
+        "prompt_eval_count": 26,
+        "prompt_eval_duration": 130_000_000,
+        "eval_count": 12,
+        "eval_duration": 900_000_000,
+    }
     durations = {"total_duration": 1_200_000_000, "load_duration": 100_000_000}
     return line(message or {}, model=model, done=True, done_reason=reason, **durations, **counts)
 

@@ -85,6 +85,16 @@ def test_the_finish_frame_and_what_follows_wait_for_the_marker() -> None:
     assert subject.whole
 
 
+def test_a_choice_that_finishes_before_another_says_anything_holds_all() -> None:
+    early = chunk({}, finish_reason="content_filter", choice=1)
+    subject = forward()
+    assert subject.feed(ROLE + early + text("a")) == b""
+    assert subject.committed
+    assert subject.feed(text("b") + finish()) == b""
+    assert subject.feed(DONE) == ROLE + early + text("a") + text("b") + finish() + DONE
+    assert subject.tally.finish_reason == "content_filter"
+
+
 def test_content_and_finish_in_one_frame_is_held_but_known() -> None:
     only = chunk({"role": "assistant", "content": "all"}, finish_reason="stop")
     subject = forward()

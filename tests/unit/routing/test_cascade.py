@@ -454,3 +454,58 @@ def test_a_candidate_that_cools_off_meanwhile_is_called_after_all() -> None:
 
 def cascade_graph() -> Graph:
     return graph({"m": cascade("a", "b")}, "ab")
+
+
+def test_a_key_that_is_free_again_at_once_is_still_not_used_twice() -> None:
+    request = Request(graph(providers="a"))
+    assert request.fail(request.attempt(), failure(LIMIT, 0)) == "stop"
+    assert request.give_up() == GiveUp(Reason.LIMITED, wait_s=0)
+
+
+def test_a_candidate_with_no_key_left_but_those_that_failed_is_not_called_again() -> None:
+    of = graph(providers="a")
+    request = Request(of, state(of, keys=2))
+    request.fail(request.attempt(), failure(LIMIT, 0))
+    assert request.run(SERVER) == ["a#2>retry"]
+    request.state.pools["a"].apply(1, KeyEffect.COOL, 0, model="m", cause="another request's")
+    assert request.give_up().reason is Reason.FAILED
+
+
+def test_what_a_candidate_said_before_does_not_count_while_it_is_called_again() -> None:
+    of = graph(providers="a")
+    request = Request(of, state(of, keys=2))
+    request.run(LIMIT)
+    request.cascade.cancelled(request.attempt(), DEADLINE)
+    request.now = DEADLINE
+    assert request.give_up() == GiveUp(Reason.DEADLINE)
+
+
+def test_budget_taken_for_a_wait_is_given_back_when_another_candidate_can_be_called_instead() -> None:
+    request = Request(graph(providers="ab"))
+    block(request.state, "b", retry_after_s=1)
+    request.run(SERVER)
+    assert isinstance(request.next(), Wait)
+    assert request.state.retries.retrying == 1
+    request.now = 1
+    assert request.attempt().candidate.provider == "b"
+    assert request.state.retries.retrying == 0
+
+
+def test_a_wait_that_was_served_says_nothing_of_the_deadline() -> None:
+    request = Request(graph(providers="a"), backoff_s=DEADLINE - 1)
+    request.run(SERVER)
+    wait = request.next()
+    assert isinstance(wait, Wait)
+    request.now = max(wait.seconds, DEADLINE - wait.seconds)
+    block(request.state, "a", KeyEffect.DISABLE)
+    assert request.give_up().reason is Reason.FAILED
+
+
+@pytest.mark.parametrize(
+    ("kind", "slow"),
+    [(SERVER, True), (MODEL, True), (UNSUPPORTED, False), (TIER, False), (LIMIT, False), (STALE, False), (BAD, False)],
+)
+def test_only_a_candidate_s_own_failure_makes_it_look_slow(kind: FaultKind, slow: bool) -> None:
+    request = Request()
+    request.run(kind)
+    assert (request.state.load.latency_s("a/m", stream=True) is not None) == slow

@@ -123,3 +123,13 @@ def test_the_snapshot_tells_how_much_longer() -> None:
     health = Health(eject_after=1)
     fail(health, 1)
     assert health.snapshot(10) == [CandidateHealth(A, Standing.EJECTED, 1, 1, 20, "timeout")]
+
+
+def test_a_failed_probe_ejects_however_many_failures_it_takes_otherwise() -> None:
+    old = Health(eject_after=1)
+    fail(old, 1)
+    patient = Health(eject_after=9)
+    patient.carry_over(old, [A])
+    assert patient.begin(A, 30)
+    fail(patient, 1, 30, probe=True)
+    assert patient.ejected_until(A) == 90

@@ -188,3 +188,10 @@ def test_what_is_known_of_a_key_survives_a_reload_by_id() -> None:
 
 def test_secrets_and_ids_are_not_shown() -> None:
     assert "id0" not in repr(lease(pool())) + repr(pool().snapshot(0))
+
+
+def test_of_two_equal_deadlines_the_first_cause_stands() -> None:
+    keys = pool(1)
+    for cause in ("first", "second"):
+        keys.apply(0, KeyEffect.DISABLE, 0, model="m", cause=cause)
+    assert keys.snapshot(0)[0].cause == "first"

@@ -119,3 +119,13 @@ def test_neither_depth_nor_a_long_ring_breaks_the_check() -> None:
     assert len(problems(deep)) == 1
     deep["n4999"] = cascade("n0")
     assert any("ring" in problem.message for problem in problems(deep))
+
+
+def test_nodes_that_several_lead_to_are_looked_at_once() -> None:
+    ring: dict[str, Node] = {"in": cascade("a"), "too": cascade("a"), "a": cascade("b"), "b": cascade("a")}
+    assert len(problems(ring)) == 1
+    layers: dict[str, Node] = {"l0": cascade("groq"), "r0": cascade("groq")}
+    for layer in range(1, MAX_DEPTH):
+        below = cascade(f"l{layer - 1}", f"r{layer - 1}")
+        layers |= {f"l{layer}": below, f"r{layer}": below}
+    assert problems(dict(reversed(layers.items()))) == []  # and ends: the ways are 2 ** 31

@@ -1,0 +1,146 @@
+"""What is sent and what must come back: one chat completion, whole or as a stream of 64 events.
+
+The upstream answers from here, the load client sends from here and checks every answer against it. Promises that an
+answer without a fault is whole and is this text. Knows HTTP's request line, but no sockets and no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+
+EVENTS = 64  # data events of a stream, [DONE] not counted: one with the role, 62 with text, one with the finish reason
+CLIENT_KEY = "bench-client-key"
+
+_PIECES = tuple(f" token{n:02d}" for n in range(EVENTS - 2))
+TEXT = "".join(_PIECES)
+_USAGE = {"prompt_tokens": 24, "completion_tokens": 62, "total_tokens": 86}
+_NAME = {"id": "chatcmpl-bench", "created": 1764000000, "model": "bench"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of traffic: so many connections, each sending its next request when it has its answer."""
+
+    name: str
+    title: str
+    connections: int
+    stream: bool = False
+    body_bytes: int = 256  # of the request, about
+    default: bool = True  # measured unless others are asked for
+
+    @property
+    def unit(self) -> str:
+        return "events/s" if self.stream else "req/s"
+
+    def request(self) -> bytes:
+        """The one request that every connection repeats, head and body."""
+        body = _request_body(self)
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {CLIENT_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    def fault(self, status: int, body: bytes) -> str | None:
+        """Why this is not the whole and right answer, in a few words; None if it is."""
+        if status != 200:
+            return f"status {status}"
+        return _stream_fault(body) if self.stream else _json_fault(body)
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("latency", "JSON, 1 connection", 1),
+        Scenario("json", "JSON, 64 connections", 64),
+        Scenario("stream", f"streams of {EVENTS} events, 64 connections", 64, stream=True),
+        Scenario("body-1k", "JSON, 64 connections, request bodies of 1 KB", 64, body_bytes=1_000, default=False),
+        Scenario("body-10k", "JSON, 64 connections, request bodies of 10 KB", 64, body_bytes=10_000, default=False),
+        Scenario("body-100k", "JSON, 64 connections, request bodies of 100 KB", 64, body_bytes=100_000, default=False),
+    )
+}
+
+
+def _request_body(scenario: Scenario) -> bytes:
+    def body(padding: str) -> bytes:
+        request: dict[str, object] = {
+            "model": "chat",
+            "messages": [
+                {"role": "system", "content": "Answer briefly."},
+                {"role": "user", "content": f"Count the tokens of this answer.{padding}"},
+            ],
+            "temperature": 0,
+            "max_tokens": 128,
+        }
+        if scenario.stream:
+            request["stream"] = True
+        return json.dumps(request).encode()
+
+    missing = max(0, scenario.body_bytes - len(body("")))
+    return body((" lorem ipsum" * (missing // 12 + 1))[:missing])
+
+
+def completion() -> bytes:
+    """The answer as one JSON object."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}
+    return json.dumps({**_NAME, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
+
+
+def stream_frames(*, include_usage: bool) -> list[bytes]:
+    """The answer as server-sent events, one frame each; usage in a chunk of its own, as OpenAI sends it when asked."""
+    deltas: list[tuple[dict[str, str], str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({"content": piece}, None) for piece in _PIECES]
+    deltas += [({}, "stop")]
+    chunks: list[dict[str, object]] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]} for delta, reason in deltas
+    ]
+    if include_usage:
+        chunks.append({"choices": [], "usage": _USAGE})
+    named = [json.dumps({**_NAME, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]
+    return [f"data: {data}\n\n".encode() for data in [*named, "[DONE]"]]
+
+
+class _Said(msgspec.Struct):
+    content: str = ""
+
+
+class _Choice(msgspec.Struct):
+    message: _Said = msgspec.field(default_factory=_Said)
+    delta: _Said = msgspec.field(default_factory=_Said)
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice]
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+def _json_fault(body: bytes) -> str | None:
+    try:
+        choices = _decode(body).choices
+    except msgspec.DecodeError:
+        return "not a completion"
+    if len(choices) != 1 or choices[0].message.content != TEXT or choices[0].finish_reason != "stop":
+        return "another text"
+    return None
+
+
+def _stream_fault(body: bytes) -> str | None:
+    """Comments and blank lines are legal and not counted; anything else is a data line."""
+    lines = [line for line in body.splitlines() if line and not line.startswith(b":")]
+    if not lines or lines.pop() != b"data: [DONE]":
+        return "no [DONE]"
+    if len(lines) != EVENTS:
+        return f"{len(lines)} events"
+    try:
+        choices = [choice for line in lines for choice in _decode(line.removeprefix(b"data: ")).choices]
+    except msgspec.DecodeError:
+        return "not a chunk"
+    if "".join(choice.delta.content for choice in choices) != TEXT or choices[-1].finish_reason != "stop":
+        return "another text"
+    return None
