@@ -68,13 +68,18 @@ def _text_bytes(raw: bytes) -> int:
     return size
 
 
-class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of one tool call. `id` and `name` come once, in the first piece."""
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """A piece of one tool call. `id` and `name` come once, in the first piece.
+
+    `extra_content` is what the upstream wants to see again with the call in the next turn, as OpenAI-shaped clients
+    that know it keep it: `{"google": {"thought_signature": "…"}}`.
+    """
 
     index: int
     arguments: str = ""
     id: str | None = None
     name: str | None = None
+    extra_content: Json = None
 
 
 class Delta(msgspec.Struct, frozen=True):

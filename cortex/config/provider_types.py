@@ -29,6 +29,18 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
     "groq": ProviderType(
         {"base_url": "https://api.groq.com/openai/v1", "priority": 20, "models": ["openai/gpt-oss-20b"]}
     ),
+    "gemini": ProviderType(
+        {
+            "base_url": "https://generativelanguage.googleapis.com",
+            "priority": 30,
+            "models": ["gemini-flash-latest"],
+        },
+        openai_shaped=False,
+    ),
+    "anthropic": ProviderType(
+        {"base_url": "https://api.anthropic.com", "priority": 45, "models": ["claude-haiku-5-5"]},
+        openai_shaped=False,
+    ),
     "openai": ProviderType({"base_url": "https://api.openai.com/v1", "priority": 50, "models": ["gpt-5.4-mini"]}),
     "mistral": ProviderType(
         {"base_url": "https://api.mistral.ai/v1", "priority": 60, "models": ["mistral-small-latest"]}

@@ -65,7 +65,7 @@ class ServerConfig(Section):
         default="127.0.0.1", description="Any but this machine's own needs client_keys."
     )
     port: Annotated[int, whole(0, 65535)] = Field(default=4000, description="0: any free port.")
-    workers: Annotated[int, whole(1, 1)] = Field(default=1, description="Processes that share the port.")
+    workers: Annotated[int, whole(1)] = Field(default=1, description="Processes that share the port.")
     client_keys: Secrets = Field(
         default=(), repr=False, description="What clients must show. None: nothing is asked for."
     )

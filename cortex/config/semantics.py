@@ -56,11 +56,12 @@ def _providers(config: Config, _: Holes) -> Iterator[Finding]:
 
 def _models(config: Config, _: Holes) -> Iterator[Finding]:
     for name, provider in config.providers.items():
-        names = [model.name for model in provider.models]
-        for index, model in enumerate(names):
-            if model in names[:index]:
+        seen: set[str] = set()
+        for index, model in enumerate(provider.models):
+            if model.name in seen:
                 path = ("providers", name, "models", index)
                 yield Finding(path, "the same model again", "the first of them counts", Severity.WARNING)
+            seen.add(model.name)
 
 
 def _nodes(config: Config, _: Holes) -> Iterator[Finding]:

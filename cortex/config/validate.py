@@ -37,7 +37,8 @@ def validate(tree: Tree, findings: Findings) -> Sound:
     """The configuration that the sound parts of a tree make. Raises nothing."""
     while True:
         kept: dict[Path, list[int]] = {}
-        rest = _without(tree, (), findings.holes, kept)
+        # A fault that nothing in the file accounts for makes a hole of the whole.
+        rest = {} if () in findings.holes.paths else _without(tree, (), findings.holes, kept)
         try:
             return Sound(Config.model_validate(rest), kept)
         except ValidationError as error:

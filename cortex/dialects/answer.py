@@ -23,16 +23,13 @@ class ToolCalls:
             call = self._calls.setdefault(piece.index, _ToolCall())
             call.id = call.id or piece.id
             call.name = call.name or piece.name
+            call.extra_content = call.extra_content or piece.extra_content
             call.arguments.append(piece.arguments)
 
     def as_json(self, request_id: str, choice: int) -> list[Json]:
         """OpenAI's `tool_calls` of a whole message, in the order of their indices."""
         return [
-            {
-                "id": call.id or made_up_call_id(request_id, choice, index),
-                "type": "function",
-                "function": {"name": call.name or "", "arguments": "".join(call.arguments)},
-            }
+            call.as_json(call.id or made_up_call_id(request_id, choice, index))
             for index, call in sorted(self._calls.items())
         ]
 
@@ -42,6 +39,14 @@ class _ToolCall:
     id: str | None = None
     name: str | None = None
     arguments: list[str] = field(default_factory=list)
+    extra_content: Json = None
+
+    def as_json(self, call_id: str) -> dict[str, Json]:
+        function = {"name": self.name or "", "arguments": "".join(self.arguments)}
+        told: dict[str, Json] = {"id": call_id, "type": "function", "function": function}
+        if self.extra_content is not None:
+            told["extra_content"] = self.extra_content
+        return told
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 - A frame is one line `data: {json}`, LF, and a blank line. Every chunk has `choices`.
 - The first delta of a choice tells the role. The first piece of a tool call tells index, id, type and name, later ones
   index and arguments only: clients concatenate an id or name that comes twice.
+- What the upstream wants to see again with a tool call goes with its first piece, as `extra_content`.
 - A choice ends with one chunk of its own, whose delta is empty. Usage has a chunk of its own with no choices, only if
   the client asked for it. `[DONE]` comes last.
 - Reasoning stands in `reasoning_content`.
@@ -104,12 +105,15 @@ class OpenAIStreamRenderer:
             self._named[call] = named or bool(piece.name)
             return {"index": piece.index, "function": function}
         self._named[call] = bool(piece.name)
-        return {
+        opened: dict[str, Json] = {
             "index": piece.index,
             "id": piece.id or made_up_call_id(self._provenance.request_id, choice, piece.index),
             "type": "function",
             "function": function,
         }
+        if piece.extra_content is not None:
+            opened["extra_content"] = piece.extra_content
+        return opened
 
     def _finish(self, finish: Finish) -> bytes:
         if finish.choice in self._finished:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from cortex.providers.anthropic import AnthropicCodec
 from cortex.providers.codec import Codec
+from cortex.providers.gemini import GeminiCodec
 from cortex.providers.ollama import OllamaCodec
 from cortex.providers.openai import OpenAICodec
 from cortex.providers.vendors import VENDORS
 
 CODECS: Mapping[str, Callable[[], Codec]] = {
+    "anthropic": AnthropicCodec,
+    "gemini": GeminiCodec,
     "ollama": OllamaCodec,
     **{name: partial(OpenAICodec, vendor) for name, vendor in VENDORS.items()},
 }

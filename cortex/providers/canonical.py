@@ -13,6 +13,7 @@ import msgspec
 
 from cortex.chat import Json
 from cortex.errors import Fault, FaultKind, bad_request
+from cortex.providers.faults import NOT_DECODABLE
 
 _NULL = b"null"
 
@@ -29,11 +30,27 @@ DEFAULTS: Mapping[str, frozenset[bytes]] = {
     "service_tier": frozenset({b'"auto"', b'"default"'}),
     "store": frozenset({b"false"}),
     "tools": frozenset({b"[]"}),
+    "top_logprobs": frozenset({b"0"}),
 }
 
 
 class ImageUrl(msgspec.Struct):
     url: str
+
+
+class InputAudio(msgspec.Struct):
+    """Sound as bare base64; `format` is wav or mp3."""
+
+    data: str
+    format: str
+
+
+class InputFile(msgspec.Struct):
+    """A document: `file_data` is a data URL, `file_id` means something to OpenAI alone."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
 
 
 class Part(msgspec.Struct):
@@ -43,6 +60,14 @@ class Part(msgspec.Struct):
     text: str = ""
     refusal: str = ""
     image_url: ImageUrl | str | None = None
+    input_audio: InputAudio | None = None
+    file: InputFile | None = None
+    cache_control: Json = None  # not OpenAI's: clients that know Anthropic mark here what to cache
+
+    @property
+    def image(self) -> str:
+        """The URL of an image part, which may be a data URL; "" if there is none."""
+        return self.image_url.url if isinstance(self.image_url, ImageUrl) else self.image_url or ""
 
 
 class CallFunction(msgspec.Struct):
@@ -55,6 +80,7 @@ class ToolCall(msgspec.Struct):
 
     id: str = ""
     function: CallFunction | None = None
+    extra_content: Json = None  # see cortex.chat.ToolCallDelta
 
 
 class Message(msgspec.Struct):
@@ -96,7 +122,7 @@ def typed(value: bytes | msgspec.Raw, form: Any, param: str) -> Any:
     """Decode one member to `form`, a type. Raises Fault(BAD_REQUEST) naming `param`."""
     try:
         return msgspec.json.decode(value, type=form)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NOT_DECODABLE as error:
         raise bad_request(f"{param}: {error}", param=param) from None
 
 
@@ -142,6 +168,16 @@ def plain_text(content: str | list[Part] | None) -> str:
         if part.type not in ("text", "refusal"):
             raise unsupported(f"a part of type {part.type} is not available here", "messages")
     return "\n".join(part.text or part.refusal for part in content)
+
+
+def arguments_object(call: CallFunction) -> dict[str, msgspec.Raw]:
+    """A call's arguments as the object that they are at most providers. Raises Fault(UNSUPPORTED) if they are none."""
+    try:
+        arguments: dict[str, msgspec.Raw] = msgspec.json.decode(call.arguments or "{}", type=dict[str, msgspec.Raw])
+    except NOT_DECODABLE:
+        message = "a tool call in the history has arguments that are no JSON object, which this provider needs"
+        raise unsupported(message, "messages") from None
+    return arguments
 
 
 def narrow_tools(

@@ -17,6 +17,9 @@ from cortex.chat import Json
 from cortex.errors import Fault, FaultKind
 from cortex.providers.limits import retry_after_s
 
+# What decoding JSON of an unknown hand may raise: it is none, it is of another form, it is too deep, it is not UTF-8.
+NOT_DECODABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
 _MAX_BODY_BYTES = 256 * 1024
 _MAX_READ = 4000  # characters of a message that the table looks at
 _MAX_MESSAGE = 500
@@ -136,6 +139,8 @@ _STATUS_OF_WORD: Mapping[str, int] = {
     "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "request_too_large": 413,
+    "timeout_error": 504,
     "model_not_found": 404,
 }
 _STATUS_OF_TEXT: Sequence[tuple[re.Pattern[str], int]] = (
@@ -215,7 +220,7 @@ def read_error(body: bytes) -> Told:
         return Told(silent=True)
     try:
         return told_by(msgspec.json.decode(body[:_MAX_BODY_BYTES]))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NOT_DECODABLE:
         return Told(message=text[:_MAX_MESSAGE].decode("utf-8", "replace"))
 
 
@@ -233,8 +238,8 @@ def told_by(error: Json) -> Told:
     param = error.get("param")
     return Told(
         message=_words(error.get("message") or error.get("detail") or error.get("error_description")),
-        type=_word(error.get("type")) or _detail_type(error),
-        code=_word(error.get("code")) or _word(error.get("status")) or _number_as_word(error.get("code")),
+        type=_word(error.get("type")) or _reason(error) or _detail_type(error),
+        code=_code(error),
         param=param if isinstance(param, str) else None,
         status=status,
     )
@@ -246,6 +251,16 @@ def _is_status(value: Json) -> bool:
 
 def _word(value: Json) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _code(error: dict[str, Json]) -> str:
+    details = error.get("details")
+    return (
+        _word(error.get("code"))
+        or _word(error.get("status"))
+        or _number_as_word(error.get("code"))
+        or (_word(details.get("error_code")) if isinstance(details, dict) else "")
+    )
 
 
 def _number_as_word(value: Json) -> str:
@@ -260,6 +275,13 @@ def _words(value: Json) -> str:
         return msgspec.json.encode(value).decode()[:_MAX_READ]
     except RecursionError:
         return ""
+
+
+def _reason(error: dict[str, Json]) -> str:
+    """Google's word for what is wrong, among the details."""
+    details = error.get("details")
+    listed = details if isinstance(details, list) else ()
+    return next((word for each in listed if isinstance(each, dict) and (word := _word(each.get("reason")))), "")
 
 
 def _detail_type(error: dict[str, Json]) -> str:

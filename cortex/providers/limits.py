@@ -18,6 +18,9 @@ _PIECE = r"\d{1,12}(?:\.\d{1,12})?(?:ms|us|µs|ns|h|m|s)"  # `ms` is tried befor
 _DURATION = re.compile(rf"(?:{_PIECE})+")
 _PIECES = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|us|µs|ns|h|m|s)")
 _IN_TEXT = re.compile(rf"(?:try again|retry) in ((?:{_PIECE})+)", re.IGNORECASE)
+# What limits count, and how the headers are called that tell of it.
+_COUNTED = ("requests", "tokens", "input-tokens", "output-tokens")
+_STYLES = ("x-ratelimit-{1}-{0}", "anthropic-ratelimit-{0}-{1}")
 _NUMBER = re.compile(r"\d{1,300}(?:\.\d{1,20})?(?:e\d{1,3})?", re.IGNORECASE | re.ASCII)
 
 
@@ -58,16 +61,22 @@ def _number(text: str | None, unit_s: float) -> float | None:
 
 def _retry_after(value: str | None, date: str | None) -> float | None:
     wait_s = duration_s(value)
-    if wait_s is None and value is not None and date is not None:
-        until, now = _date(value), _date(date)
-        if until is not None and now is not None:
-            wait_s = max(0.0, (until - now).total_seconds())
-    return wait_s
+    return _until(value, date) if wait_s is None else wait_s
+
+
+def _until(value: str | None, date: str | None) -> float | None:
+    """From the answer's own date to that date."""
+    if value is None or date is None:
+        return None
+    until, now = _date(value), _date(date)
+    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
 def _date(text: str) -> datetime | None:
+    """A date as HTTP writes it, or as RFC 3339 does."""
+    text = text[:64].strip()
     try:
-        date = parsedate_to_datetime(text[:64])
+        date = datetime.fromisoformat(text) if text[4:5] == "-" else parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
@@ -81,9 +90,16 @@ def _in_text(message: str) -> float | None:
 def _reset(headers: Mapping[str, str], text: str) -> float | None:
     """The reset of what has run out; where that is not told, the later one: too early means to be refused again."""
     resets: dict[str, float] = {}
-    for what in ("requests", "tokens"):
-        if (reset_s := duration_s(headers.get(f"x-ratelimit-reset-{what}"))) is not None:
-            resets[what] = reset_s
-    spent = [what for what in resets if headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0"]
+    spent: list[str] = []
+    for what in _COUNTED:
+        for style in _STYLES:
+            reset = headers.get(style.format(what, "reset"))
+            reset_s = duration_s(reset)
+            if reset_s is None:
+                reset_s = _until(reset, headers.get("date"))
+            if reset_s is not None:
+                resets[what] = reset_s
+                if headers.get(style.format(what, "remaining"), "").strip() == "0":
+                    spent.append(what)
     named = [what for what in resets if what in text.lower()]
     return max((resets[what] for what in spent or named or resets), default=None)

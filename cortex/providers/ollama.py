@@ -43,7 +43,7 @@ class OllamaCodec:
     def decode_embeddings(self, call: Encoded, body: bytes) -> Embeddings:
         try:
             answer = msgspec.json.decode(body, type=_EmbedAnswer)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except faults.NOT_DECODABLE as error:
             raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream's answer holds no embeddings: {error}") from None
         if answer.error:
             raise faults.classify_error(answer.error, ROWS)

@@ -21,6 +21,7 @@ from cortex.providers.canonical import (
     Part,
     ToolCall,
     ToolChoice,
+    arguments_object,
     asks_nothing,
     input_count,
     is_null,
@@ -201,20 +202,14 @@ def _content(content: str | list[Part] | None) -> tuple[str, list[str]]:
 
 def _image(part: Part) -> str:
     """Bare base64, which is all that Ollama takes; it fetches nothing, and neither does Cortex."""
-    url = part.image_url if isinstance(part.image_url, str) else part.image_url.url if part.image_url else ""
-    start = _DATA_URL.match(url)
+    start = _DATA_URL.match(part.image)
     if start is None:
         raise unsupported("images at a URL are not available at this provider: send a base64 data URL", "messages")
-    return url[start.end() :]
+    return part.image[start.end() :]
 
 
 def _call(call: ToolCall) -> dict[str, Json]:
     if call.function is None:
         raise unsupported("tool calls other than functions are not available at this provider", "messages")
-    try:
-        arguments = msgspec.json.decode(call.function.arguments or "{}", type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
-        message = "a tool call in the history has arguments that are no JSON object, which this provider needs"
-        raise unsupported(message, "messages") from None
-    made = {"function": {"name": call.function.name, "arguments": arguments}}
+    made = {"function": {"name": call.function.name, "arguments": arguments_object(call.function)}}
     return {"id": call.id, **made} if call.id else made

@@ -13,7 +13,7 @@ import msgspec
 from cortex.chat import Broken, Delta, End, Event, Finish, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.ndjson import NdjsonDecoder
-from cortex.providers.faults import Row, classify_error, row
+from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, row
 from cortex.providers.openai_stream import made_up_id
 
 # What Ollama means by statuses and words that mean something else elsewhere.
@@ -74,7 +74,7 @@ class OllamaAnswer:
         """One line's events. Raises Fault if it is no line of an answer."""
         try:
             line = _decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except NOT_DECODABLE as error:
             raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream sent a line that is no answer: {error}") from None
         if line.error:
             raise classify_error(line.error, ROWS)

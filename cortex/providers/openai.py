@@ -51,7 +51,7 @@ class OpenAICodec:
     def decode_embeddings(self, call: Encoded, body: bytes) -> Embeddings:
         try:
             answer = msgspec.json.decode(body, type=_EmbeddingsAnswer)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except faults.NOT_DECODABLE as error:
             _decoded(body)  # it may be an error that came with 200
             raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream's answer holds no embeddings: {error}") from None
         rows = sorted(answer.data, key=lambda row: row.index)
@@ -80,7 +80,7 @@ class _EmbeddingsAnswer(msgspec.Struct):
 def _decoded(body: bytes) -> Answer:
     try:
         answer = decode_answer(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except faults.NOT_DECODABLE as error:
         raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream's answer is not a completion: {error}") from None
     check_error(answer, body)
     return answer

@@ -43,6 +43,23 @@ def rewrite_messages(value: msgspec.Raw, rules: MessageRules) -> tuple[msgspec.R
     return raw(after), turns.dropped
 
 
+def without_extra_content(value: msgspec.Raw) -> msgspec.Raw:
+    """The messages without what another provider wants to see again with its tool calls. Raises Fault(BAD_REQUEST)."""
+    if b'"extra_content"' not in bytes(value):
+        return value
+    messages = typed(value, list[dict[str, msgspec.Raw]], "messages")
+    for message in messages:
+        calls = message.get("tool_calls")
+        if calls is not None and b'"extra_content"' in bytes(calls):
+            listed = typed(calls, list[dict[str, msgspec.Raw]], "messages")
+            message["tool_calls"] = raw([_without(call, "extra_content") for call in listed])
+    return raw(messages)
+
+
+def _without(members: dict[str, msgspec.Raw], name: str) -> dict[str, msgspec.Raw]:
+    return {each: value for each, value in members.items() if each != name}
+
+
 class _Turns:
     def __init__(self, rules: MessageRules, messages: list[Message]) -> None:
         self.dropped: list[str] = []

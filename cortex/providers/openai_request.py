@@ -25,7 +25,7 @@ from cortex.providers.canonical import (
     typed,
 )
 from cortex.providers.codec import Encoded, Model
-from cortex.providers.openai_messages import rewrite_messages
+from cortex.providers.openai_messages import rewrite_messages, without_extra_content
 from cortex.providers.vendors import Vendor
 
 _TRUE = msgspec.Raw(b"true")
@@ -45,6 +45,8 @@ def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
     _rename(members, vendor.rename)
     dropped += _replace_values(vendor, members)
     dropped += _keep_only(members, vendor.allow)
+    if not vendor.extra_content and "messages" in members:
+        members["messages"] = without_extra_content(members["messages"])
     if vendor.messages is not None and "messages" in members:
         members["messages"], names = rewrite_messages(members["messages"], vendor.messages)
         dropped += names

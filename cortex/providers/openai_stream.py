@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
 from cortex.chat import Broken, End, Event, Finish, ToolCallDelta
 from cortex.errors import Fault, FaultKind
-from cortex.providers.faults import classify_error, classify_error_body
+from cortex.providers.faults import NOT_DECODABLE, classify_error, classify_error_body
 from cortex.providers.openai_wire import (
     ERROR_REASONS,
     Answer,
@@ -72,7 +70,7 @@ class OpenAIStreamDecoder:
             return True
         try:
             chunk = decode_answer(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except NOT_DECODABLE as error:
             raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream sent a frame that is no chunk: {error}") from None
         check_error(chunk, data, is_error=name == b"error")
         self._usage = chunk.usage or self._usage

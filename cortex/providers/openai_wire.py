@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cortex.chat import Delta, Start, ToolCallDelta, Usage
+from cortex.providers.faults import NOT_DECODABLE
 
 
 class Piece(msgspec.Struct, gc=False):
@@ -151,7 +152,7 @@ def whole_json(arguments: str) -> bool:
     """Whether a finished call's arguments can be used; no arguments at all are none."""
     try:
         msgspec.json.decode(arguments or "{}", type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except NOT_DECODABLE:
         return False
     return True
 

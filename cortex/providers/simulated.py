@@ -18,6 +18,7 @@ import msgspec
 
 from cortex.chat import Json
 from cortex.errors import Fault, FaultKind
+from cortex.providers.faults import NOT_DECODABLE
 from cortex.providers.simulated_answers import Chat, chat_answer, chat_frames, embeddings_answer, error_answer, models
 from cortex.transport import UpstreamRequest
 
@@ -86,7 +87,7 @@ class SimulatedTransport:
         path = urlsplit(request.url).path
         try:
             body = msgspec.json.decode(request.body, type=dict[str, Json])
-        except msgspec.DecodeError:
+        except NOT_DECODABLE:
             return _answer(400, error_answer(400))
         kind = "application/json"
         if path.endswith("/embeddings"):

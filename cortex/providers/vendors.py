@@ -43,6 +43,7 @@ class Vendor:
     stream_usage: bool = True  # takes stream_options.include_usage; else the stream has its usage unasked
     functions_only: bool = False  # takes no other tools, and no choice among allowed tools
     messages: MessageRules | None = None
+    extra_content: bool = False  # takes tool calls in the history with what another provider said beside them
 
     token_ids: bool = False  # takes an embeddings input of token ids
     embeddings_rename: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +64,7 @@ _MISTRAL_CHAT = _names(
 
 VENDORS: Mapping[str, Vendor] = {
     "openai": Vendor(token_ids=True),
-    "openai_compatible": Vendor(token_ids=True),
+    "openai_compatible": Vendor(extra_content=True, token_ids=True),
     "simulated": Vendor(),
     "groq": Vendor(
         refuse=("logprobs", "top_logprobs", "logit_bias", "n"),

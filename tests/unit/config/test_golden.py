@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cortex.config.load import load
+from cortex.config.provider_types import PROVIDER_TYPES
 
 CASES = sorted((Path(__file__).parents[2] / "golden" / "config").glob("*.yaml"))
 CANARIES = ("canary-key-one-1111", "canary-key-two-2222")
@@ -14,8 +15,9 @@ ENVIRON = {"SET": "set", "EMPTY": "", "KEYS": ",".join(CANARIES)}
 
 
 def told(case: Path) -> str:
-    problems = load(case, ENVIRON).problems
-    return "".join(f"{problem}\n".replace(str(case), case.name) for problem in problems)
+    """As the golden has it: the file by its name, and no list of provider types, so that one more changes none."""
+    text = "".join(f"{problem}\n" for problem in load(case, ENVIRON).problems)
+    return text.replace(str(case), case.name).replace(", ".join(PROVIDER_TYPES), "(the types)")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

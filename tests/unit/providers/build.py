@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from cortex.chat import Broken, ChatRequest, Delta, Event
 from cortex.embeddings import EmbeddingsRequest
+from cortex.errors import Fault, FaultKind
 
+T = TypeVar("T")
 GOLDEN = Path(__file__).parents[2] / "golden" / "providers"
 
 
@@ -27,6 +31,19 @@ def embeddings_request(body: bytes) -> EmbeddingsRequest:
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     decoded = msgspec.json.decode(body)
     return EmbeddingsRequest(members, decoded.get("model"), decoded.get("encoding_format") == "base64")
+
+
+def outcome(do: Callable[[], T]) -> T | Fault:
+    """What this returns, or the fault that it raises."""
+    try:
+        return do()
+    except Fault as fault:
+        return fault
+
+
+def comparable(events: list[Event]) -> list[Event | FaultKind]:
+    """The events with each `Broken` as its fault's kind: faults are never equal."""
+    return [event.fault.kind if isinstance(event, Broken) else event for event in events]
 
 
 def as_json(event: Event) -> dict[str, object]:

@@ -12,7 +12,7 @@ from cortex.providers.codec import Encoded, Model
 from cortex.providers.openai_messages import short_ids
 from cortex.providers.openai_wire import read_usage
 from cortex.providers.vendors import VENDORS
-from tests.unit.providers.build import GOLDEN, chat_request, embeddings_request
+from tests.unit.providers.build import GOLDEN, chat_request, embeddings_request, outcome
 
 CALL = Encoded("/")
 MODEL = Model("the-model")
@@ -20,7 +20,10 @@ MODEL = Model("the-model")
 
 @pytest.mark.parametrize("type_", ["openai", "openai_compatible", "simulated"])
 def test_members_keep_their_bytes(type_: str) -> None:
-    body = b'{"messages": [ {"role":"user",\t"content":"\\u00e9"} ] , "temperature":1.50,"model":"a", "big":123456789012345678901234567890, "x":{ }}'
+    body = (
+        b'{"messages": [ {"role":"user",\t"content":"\\u00e9"} ] , "temperature":1.50,"model":"a", '
+        b'"big":123456789012345678901234567890, "x":{ }}'
+    )
     assert codec_for(type_).encode_chat(chat_request(body), MODEL).body == (
         b'{"messages":[ {"role":"user",\t"content":"\\u00e9"} ],"temperature":1.50,"model":"the-model",'
         b'"big":123456789012345678901234567890,"x":{ }}'
@@ -58,7 +61,7 @@ def test_golden_answers_are_of_the_form_that_the_vendors_own_client_reads() -> N
 
 
 def test_auth_and_probe() -> None:
-    for type_ in CODECS:
+    for type_ in ("ollama", *VENDORS):
         codec = codec_for(type_)
         assert codec.auth("sk-1") == {"authorization": "Bearer sk-1"}
         assert codec.auth(None) == {}
@@ -169,3 +172,16 @@ def test_a_faults_message_is_the_providers_own_and_short() -> None:
     assert (
         codec_for("openai").classify(500, {"authorization": "Bearer sk-1"}, b"").message == "HTTP 500 without a message"
     )
+
+
+@pytest.mark.parametrize("type_", sorted(CODECS))
+def test_json_that_is_too_deep_is_a_fault(type_: str) -> None:
+    codec = codec_for(type_)
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for member in (b"error", b"unknown", b"message", b"choices"):
+        body = b'{"' + member + b'":' + deep + b"}"
+        assert codec.classify(500, {}, body).kind is FaultKind.SERVER_ERROR
+        (broken,) = codec.chat_decoder(CALL).feed(b"data: " * (type_ != "ollama") + body + b"\n\n")
+        assert isinstance(broken, Broken)
+        assert isinstance(outcome(lambda body=body: codec.decode_chat(CALL, body)), Fault)
+        assert isinstance(outcome(lambda body=body: codec.decode_embeddings(CALL, body)), Fault)

@@ -1,0 +1,47 @@
+"""The codec of Anthropic's Messages API, under either of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cortex.chat import ChatRequest, Event
+from cortex.embeddings import Embeddings, EmbeddingsRequest
+from cortex.errors import Fault, FaultKind
+from cortex.providers import faults
+from cortex.providers.anthropic_request import FIRST_VERSION, encode_chat
+from cortex.providers.anthropic_stream import ROWS, AnthropicAnswer, AnthropicStreamDecoder
+from cortex.providers.canonical import unsupported
+from cortex.providers.codec import Encoded, Model, StreamDecoder
+
+
+class AnthropicCodec:
+    """Implements cortex.providers.codec.Codec. `version` is what `anthropic-version` says."""
+
+    forwards: str | None = None
+
+    def __init__(self, version: str = FIRST_VERSION) -> None:
+        self._version = version
+
+    def auth(self, key: str | None) -> dict[str, str]:
+        return {"x-api-key": key} if key else {}
+
+    def encode_chat(self, request: ChatRequest, model: Model) -> Encoded:
+        return encode_chat(request, model, self._version)
+
+    def chat_decoder(self, call: Encoded) -> StreamDecoder:
+        return AnthropicStreamDecoder()
+
+    def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
+        return AnthropicAnswer().take_whole(body)
+
+    def encode_embeddings(self, request: EmbeddingsRequest, model: Model) -> Encoded:
+        raise unsupported("embeddings are not available at this provider", "model")
+
+    def decode_embeddings(self, call: Encoded, body: bytes) -> Embeddings:
+        raise Fault(FaultKind.INVALID_RESPONSE, "this provider has no embeddings")
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return faults.classify(status, headers, body, rows=ROWS)
+
+    def probe(self) -> Encoded:
+        return Encoded("/v1/models?limit=1", method="GET", headers={"anthropic-version": self._version})
