@@ -44,7 +44,7 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
-	$(PYTHON) scripts/venv.py $(VENV)
+	$(PYTHON) scripts/make_venv.py $(VENV)
 
 $(RUN_READY): requirements/run.lock pyproject.toml | $(BIN)/python
 	@scripts/install.sh $(VENV) requirements/run.lock

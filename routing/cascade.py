@@ -10,21 +10,25 @@ The rules:
 6. When every candidate has been called, those whose failure may pass are called again, in order, after a random wait.
 7. Calling a candidate again (4, 6) takes one unit of the retry budget that all requests share.
 8. When all that could still be called are ejected, ejection is ignored: the last one is never out.
-9. After content has gone to the client, after the request's own fault, after a cancellation: nothing more.
+9. A candidate that lacks what the request needs is called only where no other can ever take the request: what is known
+   of models may be out of date, so then the provider judges.
+10. A candidate that the request cannot be put to is passed over before anything of it is used. That is no call.
+11. After content has gone to the client, after the request's own fault, after a cancellation: nothing more.
 
-The machine: `next` → Attempt → one of `failed`, `succeeded`, `cancelled` → `next` …; Wait → sleep → `next`; GiveUp ends
-it. `close` gives everything back, wherever it stopped. Knows no clock.
+The machine: `next` → Planned → `begin` → Attempt → one of `failed`, `succeeded`, `cancelled` → `next` …; Planned →
+`passed_over` → `next`; Wait → sleep → `next`; GiveUp ends it. `close` gives everything back, wherever it stopped. Knows
+no clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from routing.demand import Demand
 from routing.graph import Candidate
 from routing.keys import Lease
-from routing.plan import EJECTIONS, Plan, Planned, Skip, SkipKind, why_skip
+from routing.plan import EJECTIONS, Plan, Planned, Skip, SkipKind, needs_give_way, why_skip
 from routing.policy import Failure, Next
 from routing.state import RoutingState
 from routing.verdict import Finding, GiveUp, Reason, judge
@@ -44,7 +48,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """An upstream call to make now. Must be settled: failed, succeeded or cancelled."""
+    """An upstream call that has begun. Must be settled: failed, succeeded or cancelled."""
 
     number: int  # from 1
     candidate: Candidate
@@ -103,8 +107,11 @@ class Cascade:
         self._calls = 0
         self._courses: dict[str, _Course] = {}  # of the candidates that were called
         self._skipped: dict[str, Skip] = {}
+        self._refused: dict[str, Skip] = {}  # the candidates that the request cannot be put to
+        self._offered: _Move | None = None  # what `next` has named, until it begins or is passed over
         self._attempt: Attempt | None = None  # on its way
         self._course: _Course | None = None  # of the candidate called last
+        self._last_word: Failure | None = None  # what was last said of the request; None while a call is on its way
         self._refused_tokens = 0  # the largest window that was too small
         self._charged = False  # one unit of the retry budget is held
         self._wait_s: float | None = None  # drawn before the next retry
@@ -117,13 +124,17 @@ class Cascade:
 
     @property
     def skips(self) -> list[tuple[str, Skip]]:
-        """Every candidate that was passed over and never called, with the first reason."""
-        return list(self._skipped.items())
+        """Every candidate that was passed over and never called, with the first reason; a refusal goes before it."""
+        return list((self._skipped | self._refused).items())
 
-    def next(self, now: float, rng: Random) -> Attempt | Wait | GiveUp:
-        """What to do now. Raises RuntimeError while an attempt is unsettled."""
+    def next(self, now: float, rng: Random) -> Planned | Wait | GiveUp:
+        """What to do now: `begin` a call to this candidate unless it has to be `passed_over`, sleep, or give up.
+
+        Raises RuntimeError while an attempt is unsettled.
+        """
         if self._attempt is not None:
             raise RuntimeError(f"attempt {self._attempt.number} is not settled")
+        self._offered = None
         move = self._choose(now, rng)
         if move is None:
             self._refund()
@@ -138,7 +149,47 @@ class Cascade:
             self._waited = True
             self._wait_s = None
             return Wait(move.wait_s)
-        return self._begin(move, now, rng)
+        self._offered = move
+        return move.planned
+
+    def begin(self, now: float, rng: Random) -> Attempt:
+        """Lease a key for the call to the candidate that `next` has named. Raises RuntimeError if it named none."""
+        move, self._offered = self._offered, None
+        if move is None:
+            raise RuntimeError("no call is due")
+        candidate = move.planned.candidate
+        course = self._courses.get(candidate.name)
+        if course is None:
+            course = self._courses[candidate.name] = _Course(move.planned)
+        lease = self._state.pools[candidate.provider].lease(candidate.model, now, rng, course.failed_keys)
+        if lease is None:
+            raise RuntimeError(f"{candidate.name} was chosen without a free key")
+        self._calls += 1
+        self._skipped.pop(candidate.name, None)
+        course.last = self._last_word = None
+        course.forced = move.forced
+        course.repeated = move.repeat
+        course.retries += move.retry and not move.repeat
+        self._waited = False
+        self._wait_s = None
+        self._course = course
+        self._state.load.begin(candidate.name)
+        probe = self._state.health.begin(candidate.name, now)
+        self._attempt = Attempt(self._calls, candidate, move.planned.route, lease, probe)
+        return self._attempt
+
+    def passed_over(self, failure: Failure, reason: str) -> None:
+        """The request cannot be put to the candidate that `next` has named: nothing was sent, nobody is blamed.
+
+        `reason` is shown as it is. Raises RuntimeError if none was named.
+        """
+        move, self._offered = self._offered, None
+        if move is None:
+            raise RuntimeError("no call is due")
+        self._refused[move.planned.candidate.name] = Skip(SkipKind.UNSUPPORTED, f"unsupported: {reason}")
+        if failure.policy.next is Next.STOP:
+            self._over = True
+            self._last_word = failure
 
     def failed(
         self, attempt: Attempt, failure: Failure, now: float, rng: Random, *, cause: str, committed: bool = False
@@ -149,7 +200,7 @@ class Cascade:
         is settled already.
         """
         course = self._settle(attempt)
-        course.last = failure
+        course.last = self._last_word = failure
         candidate, policy, state = attempt.candidate, failure.policy, self._state
         state.pools[candidate.provider].apply(
             attempt.lease.index,
@@ -207,7 +258,17 @@ class Cascade:
     def _choose(self, now: float, rng: Random) -> _Move | None:
         if self._over or now >= self._deadline or self._calls >= self._policy.attempts:
             return None
-        return self._same(now) or self._fresh(now) or self._again(now, rng)
+        move = self._same(now) or self._fresh(now) or self._again(now, rng)
+        if move is None and self._must_do_without(now):
+            self._demand = replace(self._demand, needs=frozenset())
+            return self._choose(now, rng)
+        return move
+
+    def _must_do_without(self, now: float) -> bool:
+        """Rule 9: whether nobody can be called but those that lack something."""
+        if self._courses or not self._demand.needs:
+            return False
+        return needs_give_way(self._skip(planned.candidate, now) for planned in self._plan.planned)
 
     def _same(self, now: float) -> _Move | None:
         """Rules 3 and 4: the candidate that has just failed."""
@@ -272,6 +333,8 @@ class Cascade:
         return self._wait_s
 
     def _skip(self, candidate: Candidate, now: float) -> Skip | None:
+        if (refused := self._refused.get(candidate.name)) is not None:
+            return refused
         window = candidate.context_tokens
         if window is not None and window <= self._refused_tokens:
             return Skip(SkipKind.CONTEXT, f"context: needs more than {self._refused_tokens} tokens, has {window}")
@@ -285,29 +348,7 @@ class Cascade:
         policy = self._policy
         return self._charged or self._state.retries.has_room(policy.budget_ratio, policy.budget_floor)
 
-    # Acting
-
-    def _begin(self, move: _Move, now: float, rng: Random) -> Attempt:
-        candidate = move.planned.candidate
-        course = self._courses.get(candidate.name)
-        if course is None:
-            course = self._courses[candidate.name] = _Course(move.planned)
-        lease = self._state.pools[candidate.provider].lease(candidate.model, now, rng, course.failed_keys)
-        if lease is None:
-            raise RuntimeError(f"{candidate.name} was chosen without a free key")
-        self._calls += 1
-        self._skipped.pop(candidate.name, None)
-        course.last = None
-        course.forced = move.forced
-        course.repeated = move.repeat
-        course.retries += move.retry and not move.repeat
-        self._waited = False
-        self._wait_s = None
-        self._course = course
-        self._state.load.begin(candidate.name)
-        probe = self._state.health.begin(candidate.name, now)
-        self._attempt = Attempt(self._calls, candidate, move.planned.route, lease, probe)
-        return self._attempt
+    # Giving back
 
     def _settle(self, attempt: Attempt) -> _Course:
         if attempt is not self._attempt or self._course is None:
@@ -329,6 +370,5 @@ class Cascade:
             course = self._courses.get(planned.candidate.name)
             failure = None if course is None else course.last
             findings.append(Finding(planned.candidate, course is not None, failure, self._skip(planned.candidate, now)))
-        asked_last = None if self._course is None else self._course.last
         late = self._cancelled or now + (self._wait_s or 0.0) >= self._deadline
-        return judge(findings, asked_last, self._demand, now, late=late)
+        return judge(findings, self._last_word, self._demand, now, late=late)

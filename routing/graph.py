@@ -24,6 +24,9 @@ class Candidate:
     input_usd_per_mtok: float | None = None
     output_usd_per_mtok: float | None = None
     max_output_tokens: int | None = None
+    cached_input_usd_per_mtok: float | None = None
+    cache_write_usd_per_mtok: float | None = None
+    lacks: frozenset[str] = frozenset()  # capabilities that are known to be missing; see routing.demand.CAPABILITIES
     name: str = field(init=False, repr=False, compare=False)  # "provider/model"; read several times a request
 
     def __post_init__(self) -> None:

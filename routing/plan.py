@@ -6,8 +6,8 @@ those that cannot be called now: whether one can is asked again when its turn co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from routing.health import Standing
 from routing.state import RoutingState
 from routing.strategies import STRATEGIES, Contender, Situation
 
-__all__ = ["Demand", "Plan", "Planned", "Skip", "SkipKind", "preview", "walk", "why_skip"]
+__all__ = ["Demand", "Plan", "Planned", "Skip", "SkipKind", "needs_give_way", "preview", "walk", "why_skip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Plan:
 class SkipKind(Enum):
     OFF = "off"
     CONTEXT = "context"  # too small a window
+    LACKS = "lacks"  # the model is known to be without something that the request needs
+    UNSUPPORTED = "unsupported"  # the request cannot be put in the provider's terms
     COOLING = "cooling"  # no key free, but one will be
     DISABLED = "disabled"  # no key left
     EJECTED = "ejected"
@@ -44,6 +46,10 @@ class SkipKind(Enum):
 
 # Ignored where every candidate that could otherwise be called is ejected.
 EJECTIONS = frozenset({SkipKind.EJECTED, SkipKind.PROBING})
+# A candidate so skipped cannot take this request, however long it waits.
+ABSENCES = frozenset(
+    {SkipKind.OFF, SkipKind.CONTEXT, SkipKind.LACKS, SkipKind.UNSUPPORTED, SkipKind.DISABLED},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: flo
     window = candidate.context_tokens
     if window is not None and demand.prompt_tokens > window:
         return Skip(SkipKind.CONTEXT, f"context: needs ~{demand.prompt_tokens} tokens, has {window}")
+    if demand.needs and (missing := demand.needs & candidate.lacks):
+        return Skip(SkipKind.LACKS, f"lacks {', '.join(sorted(missing))}")
     pool = state.pools[candidate.provider]
     if not pool.free(candidate.model, now):
         until = pool.blocked_until(candidate.model, now)
@@ -81,9 +89,21 @@ def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: flo
     return None
 
 
+def needs_give_way(skips: Iterable[Skip | None]) -> bool:
+    """Whether all that is left are candidates said to lack something: what is said may be out of date.
+
+    `skips`: of every candidate of the plan, none of which was called. One that is only held up (its keys cool, it is
+    ejected) is worth more than one that would have to do without.
+    """
+    kinds = {None if skip is None else skip.kind for skip in skips}
+    return SkipKind.LACKS in kinds and kinds <= ABSENCES
+
+
 def preview(plan: Plan, state: RoutingState, demand: Demand, now: float) -> list[tuple[Planned, Skip | None]]:
     """The plan with what would be passed over now. Changes nothing."""
     seen = [(planned, why_skip(planned.candidate, state, demand, now)) for planned in plan.planned]
+    if needs_give_way(skip for _, skip in seen):
+        return preview(plan, state, replace(demand, needs=frozenset()), now)
     if any(skip is None for _, skip in seen):
         return seen
     return [(planned, None if skip and skip.kind in EJECTIONS else skip) for planned, skip in seen]

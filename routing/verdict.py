@@ -12,7 +12,7 @@ from enum import Enum
 
 from routing.demand import Demand
 from routing.graph import Candidate
-from routing.plan import Skip, SkipKind
+from routing.plan import ABSENCES, Skip, SkipKind
 from routing.policy import Failure
 
 
@@ -43,7 +43,11 @@ class Finding:
     @property
     def absent(self) -> bool:
         """Whether it cannot take this request, however long it waits."""
-        return not self.called and self.skip is not None and self.skip.kind in _ABSENT
+        return not self.called and self.skip is not None and self.skip.kind in ABSENCES
+
+    @property
+    def unsupported(self) -> bool:
+        return self.skip is not None and self.skip.kind is SkipKind.UNSUPPORTED
 
     @property
     def cooling(self) -> bool:
@@ -60,12 +64,9 @@ class Finding:
         return None if self.failure is None else self.failure.retry_after_s
 
 
-_ABSENT = frozenset({SkipKind.OFF, SkipKind.CONTEXT, SkipKind.DISABLED})
-
-
-def judge(findings: Sequence[Finding], asked_last: Failure | None, demand: Demand, now: float, *, late: bool) -> GiveUp:
-    """`asked_last`: what the last candidate asked said, if any did. `late`: nothing more can be done in time."""
-    if asked_last is not None and asked_last.policy.request_fault:
+def judge(findings: Sequence[Finding], last_word: Failure | None, demand: Demand, now: float, *, late: bool) -> GiveUp:
+    """`last_word`: what was last said of the request, if anything was. `late`: nothing more can be done in time."""
+    if last_word is not None and last_word.policy.request_fault:
         return GiveUp(Reason.REQUEST_FAULT)
     if (detail := _too_long(findings, demand)) is not None:
         return GiveUp(Reason.REQUEST_FAULT, detail=detail)
@@ -75,7 +76,9 @@ def judge(findings: Sequence[Finding], asked_last: Failure | None, demand: Deman
         return GiveUp(Reason.LIMITED, min(waits_s, default=None))
     if late:
         return GiveUp(Reason.DEADLINE)
-    return GiveUp(Reason.FAILED if any(finding.called for finding in findings) else Reason.NOTHING)
+    if any(finding.called for finding in findings):
+        return GiveUp(Reason.FAILED)
+    return GiveUp(Reason.REQUEST_FAULT if any(finding.unsupported for finding in findings) else Reason.NOTHING)
 
 
 def _too_long(findings: Sequence[Finding], demand: Demand) -> str | None:

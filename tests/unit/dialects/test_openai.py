@@ -269,3 +269,19 @@ def test_errors() -> None:
             "attempts": [{"target": "groq/x", "kind": "timeout"}],
         }
     }
+
+
+def test_what_the_upstream_wants_to_see_again_goes_with_the_first_piece_of_its_call() -> None:
+    extra = {"google": {"thought_signature": "RXFRQg=="}}
+    opening = ToolCallDelta(0, "{", "a", "f", extra)
+    events = (
+        START,
+        Delta(tool_calls=(opening, ToolCallDelta(1, "{}", "b", "g"))),
+        Delta(tool_calls=(ToolCallDelta(0, "}"),)),
+    )
+    first, second, third = [call for delta in deltas(*events) for call in delta["tool_calls"]]
+    assert first["extra_content"] == extra
+    assert "extra_content" not in second
+    assert third == {"index": 0, "function": {"arguments": "}"}}
+    calls = answer(*events, Finish("tool_calls"))["choices"][0]["message"]["tool_calls"]
+    assert [call.get("extra_content") for call in calls] == [extra, None]

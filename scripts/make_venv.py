@@ -1,4 +1,4 @@
-"""Makes the virtual environment that the Makefile works in. usage: venv.py DIRECTORY"""
+"""Makes the virtual environment that the Makefile works in. usage: make_venv.py DIRECTORY"""
 
 import subprocess
 import sys
