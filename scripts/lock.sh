@@ -7,6 +7,6 @@ compile() {
     --no-emit-index-url --no-emit-find-links --custom-compile-command "scripts/lock.sh" \
     "$@"
 }
-printf 'hatchling==1.33.0\n' > requirements/build.in
+printf '%s\n' 'hatchling==1.33.0' 'editables>=0.5' > requirements/build.in
 compile pyproject.toml requirements/build.in --output-file requirements/run.lock
 compile pyproject.toml requirements/build.in --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
