@@ -117,12 +117,12 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
+decode = msgspec.json.Decoder(_Answer).decode
 
 
 def _json_fault(body: bytes) -> str | None:
     try:
-        choices = _decode(body).choices
+        choices = decode(body).choices
     except msgspec.DecodeError:
         return "not a completion"
     if len(choices) != 1 or choices[0].message.content != TEXT or choices[0].finish_reason != "stop":
@@ -138,7 +138,7 @@ def _stream_fault(body: bytes) -> str | None:
     if len(lines) != EVENTS:
         return f"{len(lines)} events"
     try:
-        choices = [choice for line in lines for choice in _decode(line.removeprefix(b"data: ")).choices]
+        choices = [choice for line in lines for choice in decode(line.removeprefix(b"data: ")).choices]
     except msgspec.DecodeError:
         return "not a chunk"
     if "".join(choice.delta.content for choice in choices) != TEXT or choices[-1].finish_reason != "stop":

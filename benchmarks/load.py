@@ -21,6 +21,7 @@ from typing import Self, cast
 import uvloop
 
 from benchmarks.exchange import EVENTS, SCENARIOS, Scenario
+from benchmarks.figures import percentile
 from benchmarks.processes import cpu_s, waited_s
 
 HOST = "127.0.0.1"
@@ -239,18 +240,15 @@ class _Clocks:
 def _result(run: _Run, began: _Clocks, ended: _Clocks, events_each: int) -> LoadResult:
     ordered = sorted(run.latencies_s)
 
-    def percentile_ms(share: float) -> float:
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else 0.0
-
     if not ordered and not run.errors:
         run.fail("nothing answered while it was measured", b"")
     return LoadResult(
         seconds=ended.now_s - began.now_s,
         requests=len(ordered),
         events=len(ordered) * events_each,
-        p50_ms=percentile_ms(0.50),
-        p90_ms=percentile_ms(0.90),
-        p99_ms=percentile_ms(0.99),
+        p50_ms=percentile(ordered, 0.50) * 1000,
+        p90_ms=percentile(ordered, 0.90) * 1000,
+        p99_ms=percentile(ordered, 0.99) * 1000,
         server_cpu_s=ended.cpu_s - began.cpu_s,
         server_waited_s=ended.waited_s - began.waited_s,
         answered=run.answered,

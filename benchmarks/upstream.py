@@ -12,7 +12,7 @@ import gc
 import json
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import uvloop
@@ -25,7 +25,7 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"\r\ncontent-length:"
 
 
-def _whole(body: bytes, status: str = "200 OK") -> bytes:
+def whole(body: bytes, status: str = "200 OK") -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -35,27 +35,26 @@ def _chunked(frames: Iterable[bytes]) -> bytes:
     return head + b"".join(b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames) + b"0\r\n\r\n"
 
 
-_COMPLETION = _whole(completion())
+_COMPLETION = whole(completion())
 _STREAM = _chunked(stream_frames(include_usage=False))
 _STREAM_WITH_USAGE = _chunked(stream_frames(include_usage=True))
-_MODELS = _whole(json.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]}).encode())
-_NOT_FOUND = _whole(b'{"error": {"message": "no such path"}}', "404 Not Found")
-_LENGTH_REQUIRED = _whole(b'{"error": {"message": "Content-Length needed"}}', "411 Length Required")
+MODELS = whole(json.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]}).encode())
+NOT_FOUND = whole(b'{"error": {"message": "no such path"}}', "404 Not Found")
+_LENGTH_REQUIRED = whole(b'{"error": {"message": "Content-Length needed"}}', "411 Length Required")
 
 
 class _Counter:
     served = 0
 
 
-class _Upstream(asyncio.Protocol):
+class Requests(asyncio.Protocol):
     """One connection, kept alive until the peer leaves. Requests may come in pieces, or several at once."""
 
-    def __init__(self, counter: _Counter) -> None:
-        self._counter = counter
+    def __init__(self) -> None:
         self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
 
     def data_received(self, data: bytes) -> None:
         if self._pending:
@@ -65,26 +64,34 @@ class _Upstream(asyncio.Protocol):
             start = end + len(_HEAD_END)
             length = _body_length(head)
             if length is None:
-                self._transport.write(_LENGTH_REQUIRED)
-                self._transport.close()
+                self.transport.write(_LENGTH_REQUIRED)
+                self.transport.close()
                 return
             if len(data) < start + length:
                 break
-            self._transport.write(self._answer(head, data[start : start + length]))
+            self.transport.write(self.answer(head, data[start : start + length]))
             data = data[start + length :]
         self._pending = data
 
-    def _answer(self, head: bytes, body: bytes) -> bytes:
+    def answer(self, head: bytes, body: bytes) -> bytes:
+        """What to write at once; `head` is in lower case. More may follow later."""
+        return MODELS if head.startswith(b"get /v1/models ") else NOT_FOUND
+
+
+class _Upstream(Requests):
+    def __init__(self, counter: _Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"post /v1/chat/completions "):
             self._counter.served += 1
             if b'"stream": true' in body or b'"stream":true' in body:
                 return _STREAM_WITH_USAGE if b'"include_usage"' in body else _STREAM
             return _COMPLETION
-        if head.startswith(b"get /v1/models "):
-            return _MODELS
         if head.startswith(b"get /served "):
-            return _whole(b"%d" % self._counter.served)
-        return _NOT_FOUND
+            return whole(b"%d" % self._counter.served)
+        return super().answer(head, body)
 
 
 def _body_length(head: bytes) -> int | None:
@@ -97,16 +104,17 @@ def _body_length(head: bytes) -> int | None:
     return int(head[start:] if end < 0 else head[start:end])
 
 
-async def _serve(port: int) -> None:
+async def serve(port: int, protocol: Callable[[], Requests]) -> None:
+    """Until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    counter = _Counter()
-    server = await loop.create_server(lambda: _Upstream(counter), HOST, port, backlog=_BACKLOG)
+    server = await loop.create_server(protocol, HOST, port, backlog=_BACKLOG)
     gc.freeze()
     await stopped.wait()
     server.close()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1])))
+    counter = _Counter()
+    uvloop.run(serve(int(sys.argv[1]), lambda: _Upstream(counter)))

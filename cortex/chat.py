@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from cortex.errors import Fault
 
 Json: TypeAlias = Any  # a decoded JSON value
+_T = TypeVar("_T")
 
 
 class ChatRequest:
@@ -44,6 +45,12 @@ class ChatRequest:
         return {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
 
     @cached_property
+    def needs(self) -> frozenset[str]:
+        """What a model must be able to do for it: words of routing.demand.CAPABILITIES."""
+        found = [name for name, member, asks in _NEEDS if (raw := self.members.get(member)) and asks(bytes(raw))]
+        return frozenset(found)
+
+    @cached_property
     def prompt_tokens(self) -> int:
         """An estimate, four bytes a token, of messages and tools; data URLs count nothing."""
         size = 0
@@ -51,6 +58,50 @@ class ChatRequest:
             if (raw := self.members.get(name)) is not None:
                 size += _text_bytes(bytes(raw))
         return size // 4
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+class _Content(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def _asks_for_tools(raw: bytes) -> bool:
+    return raw.strip() not in (b"null", b"[]")
+
+
+def _shows_images(raw: bytes) -> bool:
+    """Quotes are escaped inside strings, so what is found is a string of its own; the parts tell whether it is one's
+    type."""
+    if b'"image_url"' not in raw:
+        return False
+    contents = [_decoded(message.content, list[_Typed]) for message in _decoded(raw, list[_Content]) or ()]
+    return any(part.type == "image_url" for parts in contents for part in parts or ())
+
+
+def _asks_for_schema(raw: bytes) -> bool:
+    if b'"json_schema"' not in raw:
+        return False
+    asked = _decoded(raw, _Typed)
+    return asked is not None and asked.type == "json_schema"
+
+
+# Capability, the member that may ask for it, and whether it does. A chat that needs none is judged in microseconds.
+_NEEDS = (
+    ("tools", "tools", _asks_for_tools),
+    ("vision", "messages", _shows_images),
+    ("json_schema", "response_format", _asks_for_schema),
+)
+
+
+def _decoded(raw: bytes | msgspec.Raw, form: type[_T]) -> _T | None:
+    """None: it has another form, which is for those to refuse who take the request."""
+    try:
+        return msgspec.json.decode(raw, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 _DATA_URL = b'"data:'
@@ -91,6 +142,7 @@ class Delta(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCallDelta, ...] = ()
     choice: int = 0
     logprobs: Json = None
+    annotations: tuple[Json, ...] = ()  # as OpenAI has them: what the text cites
 
     @property
     def is_content(self) -> bool:

@@ -141,7 +141,7 @@ def explain_prompt(prompt: str, path: Path, model: str | None, as_json: bool) ->
     from cortex.build import build
     from cortex.errors import Fault
     from cortex.explain import explain
-    from cortex.http_transport import HttpTransport
+    from cortex.upstream.transport import HttpTransport
 
     if prompt == "-":
         prompt = sys.stdin.buffer.read(_MAX_PROMPT_BYTES).decode(errors="replace")

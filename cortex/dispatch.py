@@ -13,8 +13,9 @@ import random
 import time
 from collections.abc import Mapping
 
+from cortex.cost import cost_usd
 from cortex.dialects.dialect import Provenance
-from cortex.errors import ClientError, Fault, FaultKind
+from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
 from cortex.keepalive import Keepalive
 from cortex.operation import Operation
 from cortex.providers.codec import Encoded
@@ -26,9 +27,9 @@ from cortex.telemetry.log import Log
 from cortex.telemetry.record import AttemptRecord, CandidateRecord, RequestRecord
 from cortex.transport import UpstreamRequest, UpstreamResponse
 from cortex.watchdog import Expired, Watchdog
-from routing.cascade import Attempt, Cascade, GiveUp, Wait
-from routing.graph import Entry
-from routing.plan import Plan, walk
+from routing.cascade import Attempt, Cascade, GiveUp, Reason, Wait
+from routing.graph import Candidate, Entry
+from routing.plan import Plan, Planned, walk
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
@@ -58,7 +59,9 @@ class _Exchange:
         self._log = log
         self._now = time.monotonic  # the loop's own clock stands still while it works
         self._waited_s = 0.0  # on upstreams, before the commit
-        self._last_fault: Fault | None = None
+        self._last_fault: Fault | None = None  # of an attempt
+        self._refused: Fault | None = None  # by a codec, before anything was sent
+        self._encoded: tuple[str, Encoded] | None = None  # of the candidate named last: another key sends the same
         self._keepalive: Keepalive | None = None
 
     async def run(self) -> None:
@@ -87,7 +90,7 @@ class _Exchange:
             cascade.close(self._now())
             self._tell_candidates(plan, cascade)
         if give_up is not None:
-            await self._refuse(refusal(give_up, self._last_fault, self._record))
+            await self._refuse(refusal(give_up, self._judged(give_up), self._record))
 
     async def _cascade(self, cascade: Cascade) -> GiveUp | None:
         """Attempt after attempt. None: the client has its answer, whole or with the error that ended it."""
@@ -97,8 +100,12 @@ class _Exchange:
                     await asyncio.sleep(seconds)
                 case GiveUp() as give_up:
                     return give_up
-                case Attempt() as attempt:
-                    if await self._attempt(cascade, attempt):
+                case Planned() as planned:
+                    encoded = self._encode(cascade, planned.candidate)
+                    if encoded is None:
+                        continue
+                    attempt = cascade.begin(self._now(), _RANDOM)
+                    if await self._attempt(cascade, attempt, encoded):
                         return None
 
     def _plan(self) -> Plan | None:
@@ -117,14 +124,29 @@ class _Exchange:
 
     # One attempt
 
-    async def _attempt(self, cascade: Cascade, attempt: Attempt) -> bool:
+    def _encode(self, cascade: Cascade, candidate: Candidate) -> Encoded | None:
+        """The request in the candidate's terms; None if it cannot be put so, and the candidate is passed over."""
+        if self._encoded is not None and self._encoded[0] == candidate.name:
+            return self._encoded[1]
+        provider = self._runtime.providers[candidate.provider]
+        try:
+            encoded = self._operation.encode(provider.codec, provider.models[candidate.model])
+        except Fault as fault:
+            fault.message = self._runtime.redactor.redact(fault.message)
+            self._refused = fault
+            cascade.passed_over(fault.failure, _what(fault))
+            return None
+        self._encoded = candidate.name, encoded
+        return encoded
+
+    async def _attempt(self, cascade: Cascade, attempt: Attempt, encoded: Encoded) -> bool:
         """One upstream call. True: the request is settled; False: ask the cascade again."""
         seen = AttemptRecord(attempt.candidate.name, attempt.lease.name, self._elapsed_ms())
         self._record.attempts.append(seen)
         self._record.route = attempt.route
         call = _Call(self._runtime.providers[attempt.candidate.provider], attempt, seen, self._now())
         try:
-            tally = await self._call(call)
+            tally = await self._call(call, encoded)
         except (ClientGone, asyncio.CancelledError):
             seen.kind = "cancelled"
             seen.end_ms = self._elapsed_ms()
@@ -141,8 +163,8 @@ class _Exchange:
         self._account(call)
         return True
 
-    async def _call(self, call: _Call) -> Tally:
-        """Encode, send, read, hand on. Raises Fault, Expired, ClientGone."""
+    async def _call(self, call: _Call, encoded: Encoded) -> Tally:
+        """Send, read, hand on. Raises Fault, Expired, ClientGone."""
         provider = call.provider
         with Watchdog(self._deadline) as watchdog:
             limits = provider.timeouts
@@ -150,7 +172,6 @@ class _Exchange:
                 watchdog.phase("first_token", limits.first_token_s)
             else:
                 watchdog.phase("response", limits.response_s)
-            encoded = self._operation.encode(provider.codec, provider.models[call.attempt.candidate.model])
             self._record.dropped = encoded.dropped
             response = await self._open(call, encoded)
             try:
@@ -248,6 +269,13 @@ class _Exchange:
             self._waited_s += self._now() - before
 
     # What came of it
+
+    def _judged(self, give_up: GiveUp) -> Fault | None:
+        """The fault that the verdict is about: an attempt's, or a codec's refusal where no attempt said as much."""
+        asked = self._last_fault
+        if give_up.reason is Reason.REQUEST_FAULT and (asked is None or asked.kind not in REQUEST_FAULTS):
+            return self._refused
+        return asked
 
     def _fault(self, error: Fault | Expired, call: _Call) -> Fault:
         if isinstance(error, Fault):
@@ -352,13 +380,8 @@ class _Exchange:
         if tally is None:
             return
         usage = tally.usage or tally.estimate(self._operation.demand.prompt_tokens)
-        candidate = call.attempt.candidate
         self._record.usage = usage
-        if candidate.input_usd_per_mtok is not None and candidate.output_usd_per_mtok is not None:
-            self._record.cost_usd = (
-                usage.prompt_tokens * candidate.input_usd_per_mtok
-                + usage.completion_tokens * candidate.output_usd_per_mtok
-            ) / 1e6
+        self._record.cost_usd = cost_usd(call.attempt.candidate, usage)
 
     def _tell_candidates(self, plan: Plan, cascade: Cascade) -> None:
         skips = dict(cascade.skips)
@@ -401,6 +424,11 @@ def error_headers(error: ClientError) -> dict[str, str]:
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     return headers
+
+
+def _what(refusal: Fault) -> str:
+    """What cannot be put in a provider's terms: the member, or where that says too little, the sentence."""
+    return refusal.message if refusal.param in (None, "messages") else str(refusal.param)
 
 
 def _only(plan: Plan, provider: str, entry: Entry) -> Plan | None:

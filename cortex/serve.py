@@ -14,13 +14,13 @@ from cortex.app import App
 from cortex.build import build
 from cortex.config.load import Loaded
 from cortex.config.schema import is_loopback
-from cortex.http_transport import HttpTransport
 from cortex.probes import probe_for_ever
 from cortex.reload import Reloader
 from cortex.server.listener import Listener
 from cortex.tasks import Background
 from cortex.telemetry.log import Log
 from cortex.telemetry.telemetry import Telemetry
+from cortex.upstream.transport import HttpTransport
 
 _GC_THRESHOLD = 50_000  # container objects between two young collections: a request makes few cycles
 

@@ -1,8 +1,7 @@
 """The seam to the upstreams: what the attempt loop needs of an HTTP client, and nothing more.
 
-The one implementation that opens sockets is `cortex.http_transport`; `cortex.providers.simulated` answers in process.
-Both raise `Fault` and nothing else. A leaner client can take their place without a change elsewhere: the interface
-asks for bytes as they arrive, not for lines, JSON or events.
+The one implementation that opens sockets is `cortex.upstream`; `cortex.providers.simulated` answers in process. Both
+raise `Fault` and nothing else. The interface asks for bytes as they arrive, not for lines, JSON or events.
 """
 
 from __future__ import annotations

@@ -253,7 +253,7 @@ class Cascade:
             self._closed = True
             self._state.retries.active -= 1
 
-    # Choosing: changes nothing but what is told of skips, and the wait that is drawn once.
+    # Choosing: changes nothing but what is told of skips, the wait that is drawn once, and needs that must give way.
 
     def _choose(self, now: float, rng: Random) -> _Move | None:
         if self._over or now >= self._deadline or self._calls >= self._policy.attempts:

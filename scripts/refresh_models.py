@@ -36,15 +36,13 @@ def table(facts: dict[str, Any]) -> str:
         for name, models in sorted(facts["providers"].items())
         if name not in LEFT_OUT
     ]
-    head = f'{{"source": {json.dumps(facts["source"])},\n "columns": {json.dumps([*NUMBERS, "lacks"])},\n "providers": {{\n'
+    columns = json.dumps([*NUMBERS, "lacks"])
+    head = f'{{"source": {json.dumps(facts["source"])},\n "columns": {columns},\n "providers": {{\n'
     return head + ",\n".join(sections) + "\n}}\n"
 
 
 def _rows(models: dict[str, dict[str, Any]]) -> list[str]:
-    return [
-        f"  {json.dumps(name)}: {json.dumps(_row(facts))}"
-        for name, facts in sorted(models.items())
-    ]
+    return [f"  {json.dumps(name)}: {json.dumps(_row(facts))}" for name, facts in sorted(models.items())]
 
 
 def _row(facts: dict[str, Any]) -> list[Any]:

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 from pytest_asyncio import is_async_test
 
-from cortex.http_transport import HttpTransport
+from cortex.upstream.transport import HttpTransport
 from tests.support.baseline import SETTLE_S, Baseline, gone, open_descriptors, other_tasks
 
 _LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

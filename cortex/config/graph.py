@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from cortex.config.known_models import known_model
+from cortex.config.known_models import UNKNOWN, KnownModel, known_model
 from cortex.config.nodes import NodeConfig
 from cortex.config.provider_types import PROVIDER_TYPES
 from cortex.config.providers import ModelConfig, ProviderConfig
 from cortex.config.schema import Config
+from routing.demand import CAPABILITIES
 from routing.graph import Balance, Candidate, Cascade, Graph, Node, ProviderEntry, Target
 
 
@@ -42,6 +43,7 @@ def _provider(name: str, provider: ProviderConfig) -> ProviderEntry:
 def _candidate(provider: str, provider_type: str, model: ModelConfig) -> Candidate:
     known = known_model(provider_type, model.name)
     usual_price = PROVIDER_TYPES[provider_type].usd_per_mtok
+    of_cache = known if model.input_usd_per_mtok is None else UNKNOWN  # a discount on a price that holds
     return Candidate(
         provider,
         model.name,
@@ -49,7 +51,15 @@ def _candidate(provider: str, provider_type: str, model: ModelConfig) -> Candida
         max_output_tokens=_first(model.max_output, known.max_output_tokens),
         input_usd_per_mtok=_first(model.input_usd_per_mtok, known.input_usd_per_mtok, usual_price),
         output_usd_per_mtok=_first(model.output_usd_per_mtok, known.output_usd_per_mtok, usual_price),
+        cached_input_usd_per_mtok=_first(model.cached_input_usd_per_mtok, of_cache.cached_input_usd_per_mtok),
+        cache_write_usd_per_mtok=_first(model.cache_write_usd_per_mtok, of_cache.cache_write_usd_per_mtok),
+        lacks=_lacks(model, known),
     )
+
+
+def _lacks(model: ModelConfig, known: KnownModel) -> frozenset[str]:
+    told = {name: has for name in CAPABILITIES if (has := getattr(model, name)) is not None}
+    return frozenset(name for name in CAPABILITIES if not told.get(name, name not in known.lacks))
 
 
 _T = TypeVar("_T", int, float)

@@ -35,7 +35,6 @@ LATER = (
     Later(("server", "workers"), "more than one worker", lambda value: _one_of("auto")(value) or _above_one(value)),
     Later(("models", "*", "classify"), "the operator classify", spoils=1),
     Later(("models", "*", "rules"), "the operator rules", spoils=1),
-    Later(("providers", "*", "type"), "this type of provider", _one_of("cohere"), spoils=1),
 )
 
 

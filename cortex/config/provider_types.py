@@ -37,6 +37,10 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
         },
         openai_shaped=False,
     ),
+    "cohere": ProviderType(
+        {"base_url": "https://api.cohere.com", "priority": 40, "models": ["command-a-plus-05-2026"]},
+        openai_shaped=False,
+    ),
     "anthropic": ProviderType(
         {"base_url": "https://api.anthropic.com", "priority": 45, "models": ["claude-haiku-5-5"]},
         openai_shaped=False,

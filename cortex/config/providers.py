@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 from cortex.config.base_url import BASE_URL
 from cortex.config.keys import Keys
 from cortex.config.provider_types import PROVIDER_TYPES
-from cortex.config.scalars import TEXT, choice, number, refuse, whole
+from cortex.config.scalars import BOOLEAN, TEXT, choice, number, refuse, whole
 from cortex.config.section import Section
 from cortex.config.timeouts import ProviderTimeouts
 from cortex.config.units import Delay, Duration, Share, as_written
@@ -44,6 +44,22 @@ class ModelConfig(Section):
     )
     output_usd_per_mtok: Annotated[float, number()] | None = Field(
         default=None, description="US dollars a million tokens."
+    )
+
+    cached_input_usd_per_mtok: Annotated[float, number()] | None = Field(
+        default=None, description="US dollars a million tokens that the provider has in its cache."
+    )
+    cache_write_usd_per_mtok: Annotated[float, number()] | None = Field(
+        default=None, description="US dollars a million tokens that the provider puts in its cache."
+    )
+    tools: Annotated[bool, BOOLEAN] | None = Field(
+        default=None, description="Whether it calls tools; if not, a request that has some skips this model."
+    )
+    vision: Annotated[bool, BOOLEAN] | None = Field(
+        default=None, description="Whether it sees images; if not, a request that has some skips this model."
+    )
+    json_schema: Annotated[bool, BOOLEAN] | None = Field(
+        default=None, description="Whether it keeps to a JSON schema; if not, a request that has one skips this model."
     )
 
     @model_validator(mode="before")

@@ -57,6 +57,7 @@ class Choice:
     finish_reason: str | None = None
     tool_calls: ToolCalls = field(default_factory=ToolCalls)
     logprobs: dict[str, Json] | None = None
+    annotations: list[Json] = field(default_factory=list)
     _content: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _refusal: list[str] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Choice:
         self._reasoning.append(delta.reasoning)
         self._refusal.append(delta.refusal)
         self.tool_calls.add(delta.tool_calls)
+        self.annotations += delta.annotations
         if isinstance(delta.logprobs, dict):
             self._add_logprobs(delta.logprobs)
 

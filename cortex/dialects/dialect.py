@@ -32,7 +32,7 @@ class StreamRenderer(Protocol):
 class Dialect(Protocol):
     """How one kind of client speaks. Stateless."""
 
-    name: str  # equals `Codec.forwards` of the upstreams whose bytes are this dialect's
+    name: str  # equals `Encoded.forwards` of calls whose answers are this dialect's
     keepalive: bytes  # a frame that every client of the dialect ignores
 
     def parse(self, body: bytes) -> ChatRequest:

@@ -58,6 +58,8 @@ def _choice(choice: Choice, request_id: str) -> dict[str, Json]:
         message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
         message["tool_calls"] = choice.tool_calls.as_json(request_id, choice.index)
+    if choice.annotations:
+        message["annotations"] = choice.annotations
     return {
         "index": choice.index,
         "message": message,

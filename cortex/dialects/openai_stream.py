@@ -72,7 +72,8 @@ class OpenAIStreamRenderer:
         self._content_head = self._head + b'{"index":0,"delta":{"content":'
 
     def _delta(self, delta: Delta) -> bytes:
-        plain = not (delta.choice or delta.reasoning or delta.refusal or delta.tool_calls) and delta.logprobs is None
+        plain = not (delta.choice or delta.reasoning or delta.refusal or delta.tool_calls or delta.annotations)
+        plain = plain and delta.logprobs is None
         if plain and delta.content and 0 in self._opened:
             return self._content_head + _encode(delta.content) + b'},"finish_reason":null}]}\n\n'
         members = self._members(delta)
@@ -94,6 +95,8 @@ class OpenAIStreamRenderer:
             members["refusal"] = delta.refusal
         if pieces := [self._piece(delta.choice, piece) for piece in delta.tool_calls]:
             members["tool_calls"] = pieces
+        if delta.annotations:
+            members["annotations"] = delta.annotations
         return members
 
     def _piece(self, choice: int, piece: ToolCallDelta) -> dict[str, Json]:

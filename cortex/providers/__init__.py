@@ -11,6 +11,7 @@ from functools import partial
 
 from cortex.providers.anthropic import AnthropicCodec
 from cortex.providers.codec import Codec
+from cortex.providers.cohere import CohereCodec
 from cortex.providers.gemini import GeminiCodec
 from cortex.providers.ollama import OllamaCodec
 from cortex.providers.openai import OpenAICodec
@@ -18,6 +19,7 @@ from cortex.providers.vendors import VENDORS
 
 CODECS: Mapping[str, Callable[[], Codec]] = {
     "anthropic": AnthropicCodec,
+    "cohere": CohereCodec,
     "gemini": GeminiCodec,
     "ollama": OllamaCodec,
     **{name: partial(OpenAICodec, vendor) for name, vendor in VENDORS.items()},

@@ -17,8 +17,6 @@ from cortex.providers.codec import Encoded, Model, StreamDecoder
 class AnthropicCodec:
     """Implements cortex.providers.codec.Codec. `version` is what `anthropic-version` says."""
 
-    forwards: str | None = None
-
     def __init__(self, version: str = FIRST_VERSION) -> None:
         self._version = version
 

@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, frozenset[bytes]] = {
 
 class ImageUrl(msgspec.Struct):
     url: str
+    detail: str | None = None
 
 
 class InputAudio(msgspec.Struct):

@@ -33,6 +33,7 @@ class Encoded:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()  # request members that this provider cannot express
+    forwards: str | None = None  # the client dialect whose bytes the answer's are (`"openai"`); None: rendered anew
     memo: Any = None  # what the decoder of this very call must know (renamed tools, say)
 
 
@@ -48,9 +49,6 @@ class StreamDecoder(Protocol):
 
 class Codec(Protocol):
     """How one type of provider speaks. Stateless; one instance a configured provider."""
-
-    # The client dialect whose bytes this upstream's are (`"openai"`), or None: answers are then always rendered anew.
-    forwards: str | None
 
     def auth(self, key: str | None) -> dict[str, str]:
         """The headers that carry the key; empty without one."""

@@ -134,7 +134,7 @@ TABLE: Sequence[Row] = (
 _STATUS_OF_WORD: Mapping[str, int] = {
     **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "rate_limited", "insufficient_quota"), 429),
     **dict.fromkeys(("invalid_api_key", "authentication_error"), 401),
-    **dict.fromkeys(("invalid_request_error", "context_length_exceeded", "content_filter"), 400),
+    **dict.fromkeys(("invalid_request_error", "context_length_exceeded", "content_filter", "invalid_prompt"), 400),
     **dict.fromkeys(("overloaded_error", "overloaded", "server_is_overloaded", "capacity_exceeded"), 503),
     "billing_error": 402,
     "permission_error": 403,

@@ -22,8 +22,6 @@ _MAX_SLANT = 1e-3  # of a length from 1 that is rounding and no more
 class GeminiCodec:
     """Implements cortex.providers.codec.Codec."""
 
-    forwards: str | None = None
-
     def auth(self, key: str | None) -> dict[str, str]:
         return {"x-goog-api-key": key} if key else {}
 

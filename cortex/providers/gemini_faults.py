@@ -5,6 +5,7 @@ The wait that comes with a daily quota is not to be believed: it tells when the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -28,10 +29,12 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
+_NO_QUOTA = re.compile(r"\blimit: 0\b(?!\.)")  # the account has none of this model at all
+
 
 class _Violation(msgspec.Struct, rename="camel"):
     quota_id: str = ""
-    quota_dimensions: dict[str, str] | None = None
+    quota_dimensions: dict[str, Json] | None = None
 
 
 class _Detail(msgspec.Struct, rename="camel"):
@@ -58,7 +61,7 @@ def classify_error(error: Json) -> Fault:
 def _with_details(fault: Fault, error: Json) -> Fault:
     details = list(_details(error))
     violations = [violation for detail in details for violation in detail.violations or ()]
-    no_quota = "limit: 0," in fault.message or fault.message.endswith("limit: 0")
+    no_quota = fault.status == 429 and bool(_NO_QUOTA.search(fault.message))
     kind, retry_after_s = fault.kind, fault.retry_after_s
     if kind is FaultKind.RATE_LIMITED and (no_quota or any("PerDay" in each.quota_id for each in violations)):
         kind = FaultKind.QUOTA_EXHAUSTED

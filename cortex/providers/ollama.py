@@ -19,8 +19,6 @@ from cortex.providers.ollama_stream import ROWS, OllamaAnswer, OllamaStreamDecod
 class OllamaCodec:
     """Implements cortex.providers.codec.Codec."""
 
-    forwards: str | None = None
-
     def auth(self, key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {key}"} if key else {}
 

@@ -8,7 +8,7 @@ is too long is refused and never cut in silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ from cortex.providers.codec import Encoded, Model
 Members = dict[str, msgspec.Raw]
 
 # A request that asks for one of these goes to another provider: without it the answer would be another one.
-_REFUSED = ("n", "functions", "function_call", "audio", "modalities", "web_search_options")
+_REFUSED = ("n", "functions", "function_call", "audio", "modalities", "prediction", "web_search_options")
 # OpenAI's members that Ollama has under `options`, with the type it insists on. The last of two that share a name wins.
 _OPTIONS: Mapping[str, tuple[str, Any]] = {
     "temperature": ("temperature", float),
@@ -53,15 +53,14 @@ _OPTIONS: Mapping[str, tuple[str, Any]] = {
     "max_completion_tokens": ("num_predict", int),
 }
 _PASSED = ("keep_alive", "logprobs", "top_logprobs")
-_THINK: Mapping[str, bool | str] = {
-    "none": False,
+_LEVELS: Mapping[str, str] = {
     "minimal": "low",
     "low": "low",
     "medium": "medium",
-    "high": "high",
-    "xhigh": "high",
-    "max": "high",
+    **dict.fromkeys(("high", "xhigh", "max"), "high"),
 }
+_EFFORTS = ("none", *_LEVELS)
+_WITH_LEVELS = "gpt-oss"  # in the names of models that tell levels of thinking apart; others think or do not
 _DATA_URL = re.compile(r"data:[^,;]*(?:;[^,;]*)*;base64,")
 
 
@@ -87,9 +86,9 @@ def encode_chat(request: ChatRequest, model: Model) -> Encoded:
     refuse(members, _REFUSED)
     dropped = ["messages.name"] if any(m.name and m.role not in ("tool", "function") for m in messages) else []
     dropped += _tools(members, body)
-    for name, translate in _TRANSLATED.items():
-        if name in members:
-            translate(members.pop(name), body)
+    _think(members, body)
+    if "response_format" in members:
+        _format(members.pop("response_format"), body)
     if options := _options(members, model):
         body["options"] = options
     body |= {name: members.pop(name) for name in _PASSED if name in members}
@@ -153,22 +152,16 @@ def _format(value: msgspec.Raw, body: dict[str, Json]) -> None:
         raise unsupported(f"a response_format of type {form.type} is not available at this provider", "response_format")
 
 
-def _effort(value: msgspec.Raw, body: dict[str, Json]) -> None:
-    word = typed(value, str, "reasoning_effort")
-    if word not in _THINK:
-        raise bad_request(f"reasoning_effort: one of {', '.join(_THINK)} is expected", param="reasoning_effort")
-    body["think"] = _THINK[word]
-
-
-def _think(value: msgspec.Raw, body: dict[str, Json]) -> None:
-    body["think"] = value
-
-
-_TRANSLATED: Mapping[str, Callable[[msgspec.Raw, dict[str, Json]], None]] = {
-    "response_format": _format,
-    "reasoning_effort": _effort,
-    "think": _think,  # Ollama's own member stands above reasoning_effort
-}
+def _think(members: Members, body: dict[str, Json]) -> None:
+    """Ollama's own member stands above reasoning_effort."""
+    if "reasoning_effort" in members:
+        effort = typed(members.pop("reasoning_effort"), str, "reasoning_effort")
+        if effort not in _EFFORTS:
+            expected = ", ".join(_EFFORTS)
+            raise bad_request(f"reasoning_effort: one of {expected} is expected", param="reasoning_effort")
+        body["think"] = _LEVELS.get(effort, False) if _WITH_LEVELS in body["model"] else effort != "none"
+    if "think" in members:
+        body["think"] = members.pop("think")
 
 
 def _messages(messages: list[Message]) -> list[dict[str, Json]]:

@@ -9,11 +9,13 @@ import msgspec
 from cortex.chat import ChatRequest, End, Event, ToolCallDelta
 from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault, FaultKind
-from cortex.providers import faults
+from cortex.providers import faults, responses_request
 from cortex.providers.codec import Encoded, Model, StreamDecoder
+from cortex.providers.openai_models import goes_to_responses
 from cortex.providers.openai_request import encode_chat, encode_embeddings
 from cortex.providers.openai_stream import OpenAIStreamDecoder, OpenChoice, check_error
 from cortex.providers.openai_wire import Answer, Choice, decode_answer, delta_of, read_usage
+from cortex.providers.responses_stream import ResponsesAnswer, ResponsesStreamDecoder
 from cortex.providers.vendors import Vendor
 
 
@@ -22,18 +24,21 @@ class OpenAICodec:
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor
-        self.forwards = vendor.forwards
 
     def auth(self, key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {key}"} if key else {}
 
     def encode_chat(self, request: ChatRequest, model: Model) -> Encoded:
+        if self._vendor.responses and goes_to_responses(model.name, request.members):
+            return responses_request.encode_chat(request, model)
         return encode_chat(self._vendor, request, model)
 
     def chat_decoder(self, call: Encoded) -> StreamDecoder:
-        return OpenAIStreamDecoder()
+        return ResponsesStreamDecoder() if call.path == responses_request.PATH else OpenAIStreamDecoder()
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
+        if call.path == responses_request.PATH:
+            return ResponsesAnswer().take_whole(body)
         answer = _decoded(body)
         if not answer.choices:
             raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's answer has no choices")

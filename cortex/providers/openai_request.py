@@ -13,19 +13,18 @@ import msgspec
 from cortex.chat import ChatRequest
 from cortex.embeddings import EmbeddingsRequest
 from cortex.providers.canonical import (
-    ToolChoice,
-    asks_nothing,
     input_count,
     is_null,
     join_members,
-    narrow_tools,
     raw,
     refuse,
     take,
     typed,
+    unsupported,
 )
 from cortex.providers.codec import Encoded, Model
 from cortex.providers.openai_messages import rewrite_messages, without_extra_content
+from cortex.providers.openai_tools import rewrite_tools
 from cortex.providers.vendors import Vendor
 
 _TRUE = msgspec.Raw(b"true")
@@ -41,16 +40,17 @@ def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
     refuse(members, vendor.refuse)
     dropped = take(members, vendor.drop)
     if vendor.functions_only:
-        _narrow_tools(members)
+        rewrite_tools(members, vendor.schema_drop)
     _rename(members, vendor.rename)
+    dropped += _leave_out(vendor, members, model.name)
     dropped += _replace_values(vendor, members)
     dropped += _keep_only(members, vendor.allow)
     if not vendor.extra_content and "messages" in members:
         members["messages"] = without_extra_content(members["messages"])
     if vendor.messages is not None and "messages" in members:
-        members["messages"], names = rewrite_messages(members["messages"], vendor.messages)
+        members["messages"], names = rewrite_messages(members["messages"], vendor.messages, model.name)
         dropped += names
-    return Encoded(vendor.chat_path, join_members(members), dropped=tuple(dropped))
+    return Encoded(vendor.chat_path, join_members(members), dropped=tuple(dropped), forwards=vendor.forwards)
 
 
 def encode_embeddings(vendor: Vendor, request: EmbeddingsRequest, model: Model) -> Encoded:
@@ -79,19 +79,23 @@ def _ask_for_stream(vendor: Vendor, members: dict[str, msgspec.Raw]) -> None:
         members["stream_options"] = raw(chosen)
 
 
-def _narrow_tools(members: dict[str, msgspec.Raw]) -> None:
-    if "tools" not in members or asks_nothing("tools", members["tools"]):
-        return
-    choice = typed(members.get("tool_choice", b'"auto"'), str | ToolChoice | None, "tool_choice") or "auto"
-    kept, left = narrow_tools(members["tools"], choice, one=False)
-    if left is not choice:
-        members["tools"], members["tool_choice"] = raw(kept), raw(left)
-
-
 def _rename(members: dict[str, msgspec.Raw], names: Mapping[str, str]) -> None:
     for ours, theirs in names.items():
         if (value := members.pop(ours, None)) is not None and not is_null(value):
             members[theirs] = value
+
+
+def _leave_out(vendor: Vendor, members: dict[str, msgspec.Raw], model: str) -> list[str]:
+    """What this vendor does not take for its value. Raises Fault(UNSUPPORTED) for a list that is too long."""
+    for name, most in vendor.most.items():
+        value = bytes(members.get(name, b""))
+        if value.startswith(b"[") and len(typed(value, list[msgspec.Raw], name)) > most:
+            raise unsupported(f"{name}: at most {most} are available at this provider", name)
+    gone = [name for name, words in vendor.words.items() if name in members and bytes(members[name]) not in words]
+    for name, word, family in vendor.omit:
+        if family in model and bytes(members.get(name, b"")) == word:
+            gone.append(name)
+    return take(members, gone)
 
 
 def _replace_values(vendor: Vendor, members: dict[str, msgspec.Raw]) -> list[str]:

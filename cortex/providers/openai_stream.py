@@ -7,6 +7,7 @@ missing. Whatever is not of the form, an error frame and a finish reason that na
 from __future__ import annotations
 
 import hashlib
+import re
 
 from cortex.chat import Broken, End, Event, Finish, ToolCallDelta
 from cortex.errors import Fault, FaultKind
@@ -30,6 +31,7 @@ MAX_ARGUMENT_CHARS = 8 * 1024 * 1024
 _MAX_CALLS = 4096
 _MAX_CHOICES = 1024
 _NOTHING_SAID = Said()
+_MARKER = re.compile(rb"data: ?\[DONE\]")
 
 
 class OpenAIStreamDecoder:
@@ -58,8 +60,10 @@ class OpenAIStreamDecoder:
         return events
 
     def end(self) -> list[Event]:
+        """A last `data: [DONE]` counts without its blank line: some servers end so, and nothing could be missing."""
+        events = self.feed(b"\n\n") if _MARKER.fullmatch(self._sse.rest().strip()) else []
         if self._over:
-            return []
+            return events
         self._over = True
         return [Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker"))]
 

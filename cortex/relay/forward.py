@@ -67,11 +67,21 @@ class Forward:
         return b"".join(ready)
 
     def end(self) -> bytes:
-        if not self.whole and self.fault is None:
-            broken = (event.fault for event in self._decoder.end() if isinstance(event, Broken))
-            cut = Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker")
-            self._fail(next(broken, cut))
-        return b""
+        """The marker may lack its blank line: the decoder says whether what is left over is that."""
+        if self.whole or self.fault is not None:
+            return b""
+        ready: list[bytes] = []
+        rest = self._sse.rest()
+        try:
+            for event in (*self._decoder.feed(rest), *self._decoder.end()):
+                self.tally.note(event)
+                self._note(event, rest, ready)
+            if not self.whole:
+                raise Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker")
+            ready.append(rest.rstrip(b"\r\n") + b"\n\n")
+        except Fault as fault:
+            self._fail(fault)
+        return b"".join(ready)
 
     def _relay(self, frames: Sequence[SseEvent], ready: list[bytes]) -> None:
         """Append to `ready` what the client may see now. Raises Fault; what was appended before it stands."""

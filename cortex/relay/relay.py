@@ -30,6 +30,6 @@ class Relay(Protocol):
 
 def relay_for(codec: Codec, call: Encoded, dialect: Dialect, request: ChatRequest, provenance: Provenance) -> Relay:
     decoder = codec.chat_decoder(call)
-    if codec.forwards == dialect.name:
+    if call.forwards == dialect.name:
         return Forward(decoder, include_usage=request.include_usage)
     return Rerender(decoder, dialect.stream_renderer(request, provenance), provenance.prompt_tokens)

@@ -9,8 +9,11 @@ from cortex.dialects.dialect import StreamRenderer
 from cortex.errors import Fault, FaultKind
 from cortex.providers.codec import StreamDecoder
 from cortex.relay.tally import Tally
+from cortex.sse import MAX_EVENT_BYTES
 
-MAX_HELD_BYTES = 1024 * 1024  # of the upstream's, before the commit
+MAX_HELD_BYTES = (
+    MAX_EVENT_BYTES + 1024 * 1024
+)  # of the upstream's, up to and with the first content, in one large frame
 _MAX_ENDING_EVENTS = 4096
 
 

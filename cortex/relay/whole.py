@@ -16,7 +16,7 @@ def whole_answer(
     """The client's JSON answer: the upstream's own bytes if it speaks the dialect. Raises Fault."""
     events = codec.decode_chat(call, body)
     tally = _tally(events)
-    if codec.forwards == dialect.name:
+    if call.forwards == dialect.name:
         return body, tally
     return dialect.render_answer(request, _with_usage(events, tally, provenance), provenance), tally
 

@@ -97,7 +97,8 @@ async def _answer(incoming: Incoming, record: RequestRecord, parse: Parse) -> No
 
 def _chat(body: bytes, speaks: Dialect) -> Operation:
     request = speaks.parse(body)
-    return Chat(request, speaks, Demand(request.prompt_tokens, request.stream, _output_tokens(request)))
+    demand = Demand(request.prompt_tokens, request.stream, _output_tokens(request), request.needs)
+    return Chat(request, speaks, demand)
 
 
 def _embed(body: bytes) -> Operation:

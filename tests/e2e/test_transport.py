@@ -14,11 +14,10 @@ import pytest
 
 from cortex import __version__
 from cortex.errors import Fault, FaultKind
-from cortex.http_transport import HttpTransport
 from cortex.transport import UpstreamRequest
+from cortex.upstream.transport import MAX_IDLE_PER_ORIGIN, HttpTransport
 from tests.support import upstream_faults as faults
 from tests.support import upstream_replies as replies
-from tests.support.baseline import Baseline, open_descriptors
 from tests.support.ports import HOST, dead_url
 from tests.support.transport import SECRET, fault_of_open, fetch, post, read_all
 from tests.support.upstream import Upstream
@@ -201,10 +200,76 @@ async def test_what_an_upstream_says_out_of_turn_is_nobodys_answer(transport: Ht
         await fetch(transport, upstream.url)
         late.set()
         await said.wait()
-        await asyncio.sleep(0.01)  # nothing shows that the client's socket has been read
-        fault = await fault_of_open(transport, upstream.url)
-        assert fault.kind is FaultKind.STALE_CONNECTION
         assert await fetch(transport, upstream.url) == b'{"whose": "mine"}'
+        assert len(upstream.connections) == 2
+
+
+async def test_what_the_event_loop_has_not_seen_yet_is_nobodys_answer_either(transport: HttpTransport) -> None:
+    """The bytes lie in the client's socket, unread, when the connection is asked for again."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen()
+        listener.setblocking(False)
+        url = f"http://{HOST}:{listener.getsockname()[1]}"
+        opening = asyncio.ensure_future(post(transport, url))
+        server, _ = await asyncio.get_running_loop().sock_accept(listener)
+        with server:
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
+            await asyncio.get_running_loop().sock_sendall(server, answer + b"1")
+            assert await read_all(await opening) == b"1"
+            server.send(answer + b"?")
+            again = asyncio.ensure_future(post(transport, url))
+            other, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with other:
+                await asyncio.get_running_loop().sock_sendall(other, answer + b"2")
+                assert await read_all(await again) == b"2"
+
+
+async def test_what_follows_an_answer_at_once_is_nobodys_answer(transport: HttpTransport) -> None:
+    mine, ghost = json({"whose": "mine"}), json({"whose": "?"})
+    both = raw(b"".join(step for step in (*mine.steps, *ghost.steps) if isinstance(step, bytes)))
+    async with Upstream([both, mine]) as upstream:
+        for _ in range(2):
+            assert await fetch(transport, upstream.url) == b'{"whose": "mine"}'
+        assert len(upstream.connections) == 2
+
+
+async def test_an_answer_that_was_not_read_is_not_read_by_the_next(transport: HttpTransport) -> None:
+    async with Upstream([json({"n": 1}), json({"n": 2})]) as upstream:
+        response = await post(transport, upstream.url)
+        await response.close()
+        assert await fetch(transport, upstream.url) == b'{"n": 2}'
+        assert await response.read() == b'{"n": 1}'
+        assert len(upstream.connections) == 1
+
+
+async def test_connection_close_is_honoured(transport: HttpTransport) -> None:
+    async with Upstream(json({}, headers={"Connection": "Close"})) as upstream:
+        await fetch(transport, upstream.url)
+        await upstream.wait_closed()
+        await fetch(transport, upstream.url)
+        assert len(upstream.connections) == 2
+
+
+async def test_an_idle_connection_is_closed_in_time() -> None:
+    transport = HttpTransport(idle_s=0.01)
+    async with Upstream(OK) as upstream:
+        await fetch(transport, upstream.url)
+        await upstream.wait_closed()
+        await fetch(transport, upstream.url)
+        await upstream.wait_closed(2)
+    await transport.close()
+
+
+async def test_idle_connections_are_bounded(transport: HttpTransport) -> None:
+    go_on = asyncio.Event()
+    surplus = 20
+    async with Upstream(stream(b"a", until(go_on))) as upstream:
+        responses = await asyncio.gather(*(post(transport, upstream.url) for _ in range(MAX_IDLE_PER_ORIGIN + surplus)))
+        go_on.set()
+        await asyncio.gather(*map(read_all, responses))
+        await upstream.wait_closed(surplus)
+        assert upstream.open_connections == MAX_IDLE_PER_ORIGIN
 
 
 @pytest.mark.parametrize("ending", [close, reset])
@@ -268,49 +333,3 @@ async def test_closing_the_transport_drops_every_connection(transport: HttpTrans
         with pytest.raises(Fault) as caught:
             await post(transport, upstream.url)
         assert caught.value.kind is FaultKind.CONNECT
-
-
-# Giving up.
-
-
-@pytest.mark.parametrize(
-    "reply", [faults.BLACK_HOLE, faults.HALF_A_HEAD.cut(20, stall)], ids=["nothing", "half a head"]
-)
-async def test_cancelling_open_drops_the_connection(transport: HttpTransport, reply: Reply, baseline: Baseline) -> None:
-    async with Upstream(reply) as upstream:
-        opening = asyncio.ensure_future(post(transport, upstream.url))
-        await upstream.wait_requests()
-        opening.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await opening
-        await upstream.wait_closed()
-    await baseline.restored()
-
-
-async def test_cancelling_a_read_drops_the_connection(transport: HttpTransport, baseline: Baseline) -> None:
-    async with Upstream(faults.HEADERS_THEN_SILENCE) as upstream:
-        response = await post(transport, upstream.url)
-        reading = asyncio.ensure_future(response.read())
-        await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        await response.close()
-        await upstream.wait_closed()
-    await baseline.restored()
-
-
-async def test_cancelling_an_upload_that_nobody_takes(transport: HttpTransport, baseline: Baseline) -> None:
-    with socket.socket() as deaf:  # the kernel connects, but nobody ever reads
-        deaf.bind((HOST, 0))
-        deaf.listen()
-        baseline.mark()
-        before = open_descriptors().total()
-        opening = asyncio.ensure_future(post(transport, f"http://{HOST}:{deaf.getsockname()[1]}", bytes(50_000_000)))
-        while open_descriptors().total() == before:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)  # until the kernel's buffers are full; too short a wait only weakens the test
-        opening.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await opening
-        await baseline.restored()

@@ -9,17 +9,31 @@ import pytest
 
 from cortex.content_coding import MAX_OUTPUT_BYTES
 from cortex.errors import FaultKind
-from cortex.http_transport import HttpTransport
+from cortex.transport import UpstreamRequest
+from cortex.upstream.transport import HttpTransport
 from tests.support import upstream_faults as faults
 from tests.support import upstream_replies as replies
+from tests.support.baseline import Baseline
 from tests.support.ports import dead_url, silent_url
 from tests.support.transport import fault_of_open, fetch, post, read_all, read_until_fault
 from tests.support.upstream import Upstream
-from tests.support.upstream_replies import Reply, close, json, raw, reset, stall, stream
+from tests.support.upstream_replies import Reply, close, json, pause, raw, reset, stall, stream
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
 OK = json({"ok": True})
+
+
+def answer(fields: bytes, status_line: bytes = b"HTTP/1.1 200 OK") -> Reply:
+    """A head that says something odd of a body, on a connection that stays open."""
+    return raw(status_line + b"\r\n" + fields + b"\r\n\r\nabc", stall)
+
+
+WHOLE = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+
+
+def chunked(data: bytes) -> Reply:
+    return raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n", pause(0.01), data, stall)
 
 
 # No connection.
@@ -62,7 +76,7 @@ async def test_an_untrusted_certificate(transport: HttpTransport) -> None:
         assert upstream.requests == []
 
 
-async def test_a_certificate_for_another_host() -> None:
+async def test_a_certificate_for_another_host(baseline: Baseline) -> None:
     async with Upstream(OK, certificate_for="api.example") as upstream:
         transport = HttpTransport(upstream.trusting())
         fault = await fault_of_open(transport, upstream.url)
@@ -70,6 +84,7 @@ async def test_a_certificate_for_another_host() -> None:
         assert "certificate verify failed" in fault.message
         assert upstream.requests == []
         await transport.close()
+    await baseline.restored()
 
 
 async def test_verification_cannot_be_switched_off() -> None:
@@ -91,6 +106,35 @@ async def test_verification_cannot_be_switched_off() -> None:
         pytest.param(faults.both_lengths({}), id="length and chunks"),
         pytest.param(json({}, headers={"content-length": "3"}), id="two lengths"),
         pytest.param(json({}, headers={"X-A": "a\0b"}), id="NUL in a header"),
+        pytest.param(json({}, headers={"X-A": "a\rb"}), id="bare CR in a header"),
+        pytest.param(json({}, headers={"X-A": "a\nContent-Length: 0"}), id="bare LF in a header"),
+        pytest.param(json({}, headers={"X-A": "a\r\n b"}), id="folded header"),
+        pytest.param(json({}, headers={"X-A ": "a"}), id="space before the colon"),
+        pytest.param(json({}, headers={"": "a"}), id="header without a name"),
+        pytest.param(answer(b"Transfer-Encoding: chunked\r\nContent-Length: 3"), id="chunks and length"),
+        pytest.param(answer(b"Content-Length: 3\r\nContent-Length: 3"), id="the same length twice"),
+        pytest.param(answer(b"Content-Length: 3, 3"), id="length as a list"),
+        pytest.param(answer(b"Content-Length: +3"), id="length with a sign"),
+        pytest.param(answer(b"Content-Length: -3"), id="negative length"),
+        pytest.param(answer(b"Content-Length: 0x3"), id="hexadecimal length"),
+        pytest.param(answer(b"Content-Length:"), id="empty length"),
+        pytest.param(answer(b"Content-Length: 99999999999999999999"), id="length beyond any number"),
+        pytest.param(answer(b"Transfer-Encoding: gzip"), id="unknown transfer coding"),
+        pytest.param(answer(b"Transfer-Encoding: gzip, chunked"), id="transfer coding before chunks"),
+        pytest.param(answer(b"Transfer-Encoding: chunked, gzip"), id="transfer coding after chunks"),
+        pytest.param(answer(b"Transfer-Encoding: xchunked"), id="almost chunked"),
+        pytest.param(answer(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), id="chunked twice"),
+        pytest.param(answer(b"Transfer-Encoding: chunked", b"HTTP/1.0 200 OK"), id="chunks in HTTP/1.0"),
+        pytest.param(answer(b"Content-Length: 3", b"HTTP/0.9 200 OK"), id="HTTP/0.9"),
+        pytest.param(answer(b"Content-Length: 3", b"HTTP/2.0 200 OK"), id="HTTP/2.0"),
+        pytest.param(answer(b"Content-Length: 3", b"RTSP/1.0 200 OK"), id="RTSP"),
+        pytest.param(answer(b"Content-Length: 3", b"ICE/1.0 200 OK"), id="ICE"),
+        pytest.param(answer(b"Content-Length: 3", b"HTTP/1.1 099 OK"), id="status below 100"),
+        pytest.param(answer(b"Content-Length: 3", b"HTTP/1.1 2000 OK"), id="status of four digits"),
+        pytest.param(answer(b"Content-Length: 3", b"HTTP/1.1 101 Go\r\nUpgrade: x"), id="switch of protocols"),
+        pytest.param(raw(b"hello\n", stall), id="HTTP/0.9 without a head"),
+        pytest.param(raw(b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" * 201, stall), id="hints for ever"),
+        pytest.param(raw(b"HTTP/1.1 200 OK\r\nX-A: ", b"x" * 70_000, stall), id="header without an end"),
         pytest.param(faults.long_header(20_000), id="header too long"),
         pytest.param(json({}, headers={f"X-{number}": "" for number in range(200)}), id="too many headers"),
         pytest.param(raw(b"HTTP/1.1 200 " + b"x" * 20_000, stall), id="status line too long"),
@@ -127,6 +171,17 @@ async def test_what_is_malformed_is_not_quoted(transport: HttpTransport) -> None
         pytest.param(json("x" * 90, headers={"Content-Length": "99"}).then(close), id="length too long"),
         pytest.param(json("x" * 90, headers={"Content-Length": "99"}).then(reset), id="length, reset"),
         pytest.param(faults.bad_chunk_size(), id="bad chunk size"),
+        pytest.param(chunked(b"0x3\r\nabc\r\n"), id="chunk size with a prefix"),
+        pytest.param(chunked(b"+3\r\nabc\r\n"), id="chunk size with a sign"),
+        pytest.param(chunked(b" 3\r\nabc\r\n"), id="chunk size after a space"),
+        pytest.param(chunked(b"\r\nabc\r\n"), id="no chunk size"),
+        pytest.param(chunked(b"3\nabc\r\n"), id="chunk size before a bare LF"),
+        pytest.param(chunked(b"fffffffffffffffff\r\nabc"), id="chunk size beyond any number"),
+        pytest.param(chunked(b"3;a\nb\r\nabc\r\n"), id="bare LF in a chunk extension"),
+        pytest.param(chunked(b"3;" + b"x" * 70_000), id="chunk extension without an end"),
+        pytest.param(chunked(b"0\r\nX: " + b"x" * 70_000), id="trailer without an end"),
+        pytest.param(chunked(b"0\r\n" + b"X: y\r\n" * 201), id="too many trailers"),
+        pytest.param(chunked(b"0\r\nContent-Length: 3\r\n\r\n"), id="length as a trailer"),
     ],
 )
 async def test_a_broken_body_gives_what_came_and_then_the_fault(
@@ -149,6 +204,48 @@ async def test_a_body_without_framing_ends_where_the_connection_does(
 ) -> None:
     async with Upstream(faults.close_delimited({"a": 1}, keep=5, ending=ending)) as upstream:
         assert await fetch(transport, upstream.url) == b'{"a":'
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(raw(b"HTTP/1.1 100 Continue\r\n\r\n", *WHOLE.steps), id="100"),
+        pytest.param(raw(b"HTTP/1.1 103 Hints\r\nContent-Length: 9\r\n\r\n" * 2, *WHOLE.steps), id="103 twice"),
+        pytest.param(
+            raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5;a=b\r\nwhole\r\n00\r\nX-A: 1\r\n\r\n"),
+            id="chunk extension and trailer",
+        ),
+        pytest.param(raw(b"HTTP/1.1 200\r\nContent-Length: 5 \r\n\r\nwhole"), id="no reason"),
+        pytest.param(raw(b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 5\r\n\r\nwhole"), id="1.0"),
+    ],
+)
+async def test_what_http_allows_is_taken(transport: HttpTransport, reply: Reply, size: int) -> None:
+    async with Upstream(reply.in_pieces(size)) as upstream:
+        for _ in range(2):
+            response = await post(transport, upstream.url)
+            assert response.status == 200
+            assert "x-a" not in response.headers
+            assert await read_all(response) == b"whole"
+        assert len(upstream.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+    ],
+)
+async def test_some_answers_have_no_body(transport: HttpTransport, method: str, head: bytes) -> None:
+    async with Upstream([raw(head), OK]) as upstream:
+        response = await transport.open(UpstreamRequest(method, upstream.url, {}, b""), connect_timeout_s=5)
+        assert await read_all(response) == b""
+        assert await fetch(transport, upstream.url) == b'{"ok": true}'
+        assert len(upstream.connections) == 1
 
 
 # Content codings that were not asked for.

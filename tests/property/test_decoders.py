@@ -18,7 +18,8 @@ from cortex.providers.limits import retry_after_s
 from cortex.sse import SseDecoder
 from tests.unit.providers.build import GOLDEN, chat_request, comparable, outcome
 
-CALL = Encoded("/", memo=1)
+CALL = Encoded("/")
+EMBEDDINGS_CALL = Encoded("/", memo=1)
 TYPES = st.sampled_from(sorted(CODECS))
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 LINES = st.one_of(
@@ -89,8 +90,10 @@ JSON = st.recursive(
 _MEMBERS = (
     "id model created choices usage error object x_groq message done done_reason created_at embeddings data "
     "detail code type param index delta finish_reason content tool_calls function arguments name embedding "
+    "content_block partial_json stop_reason input "
     "reasoning status candidates parts text functionCall args finishReason promptFeedback blockReason usageMetadata "
-    "promptTokenCount logprobsResult chosenCandidates values details retryDelay violations"
+    "promptTokenCount logprobsResult chosenCandidates values details retryDelay violations "
+    "tool_plan citations sources document thinking tokens billed_units output item response summary annotations"
 )
 MEMBERS = st.sampled_from(_MEMBERS.split())
 ANSWERS = st.recursive(
@@ -150,7 +153,7 @@ def test_only_a_fault_escapes_from_whole_answers(type_: str, body: bytes) -> Non
     codec = codec_for(type_)
     events = outcome(lambda: codec.decode_chat(CALL, body))
     assert isinstance(events, Fault) or isinstance(events[-1], End)
-    embeddings = outcome(lambda: codec.decode_embeddings(CALL, body))
+    embeddings = outcome(lambda: codec.decode_embeddings(EMBEDDINGS_CALL, body))
     assert isinstance(embeddings, Fault) or len(embeddings.vectors) == 1
 
 
@@ -163,12 +166,14 @@ HEADERS = st.dictionaries(
             "x-ratelimit-reset-requests",
             "x-ratelimit-reset-tokens",
             "x-ratelimit-remaining-requests",
+            "anthropic-ratelimit-tokens-reset",
         ]
     ),
     st.one_of(
         st.text(max_size=12),
         st.from_regex(r"-?[0-9]{1,20}(\.[0-9]+)?(ms|s|m|h|e9)?", fullmatch=True),
         st.datetimes().map(lambda date: date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
+        st.datetimes().map(lambda date: f"{date.isoformat()}Z"),
         st.sampled_from(["Sun, 22 Nov 2026 15:00:00 GMT", "Sun, 99 Nov 0000 99:00:00 +9999", "nan", "-inf"]),
     ),
 )

@@ -12,14 +12,18 @@ from cortex.errors import FaultKind
 from routing.cascade import Attempt, Cascade, GiveUp, RetryPolicy, Wait
 from routing.graph import Candidate
 from routing.health import Standing
-from routing.plan import Demand
+from routing.plan import ABSENCES, Demand, Planned, why_skip
 from routing.policy import Next
 from tests.support.routing import failure, graph, plan, provider, state
 
 WINDOWS = {"a": 1000, "b": None, "c": 4000}
+LACKS = {"a": {"vision"}, "b": set[str](), "c": {"vision", "tools"}}
 GRAPH = graph(
     providers=[
-        *(provider(name, Candidate(name, "m", context_tokens=window)) for name, window in WINDOWS.items()),
+        *(
+            provider(name, Candidate(name, "m", context_tokens=window, lacks=frozenset(LACKS[name])))
+            for name, window in WINDOWS.items()
+        ),
         provider("off", "m", off="no key"),
     ]
 )
@@ -40,8 +44,10 @@ KINDS = [
 
 
 class Request:
-    def __init__(self, cascade: Cascade, deadline: float) -> None:
+    def __init__(self, cascade: Cascade, demand: Demand, deadline: float) -> None:
         self.cascade = cascade
+        self.demand = demand
+        self.refused: set[str] = set()  # the candidates that it cannot be put to
         self.deadline = deadline
         self.attempt: Attempt | None = None
         self.attempts = 0
@@ -70,12 +76,16 @@ class CascadeMachine(RuleBasedStateMachine):
         self.requests: list[Request] = []
 
     @precondition(lambda self: len(self.requests) < 5)
-    @rule(lasts_s=st.sampled_from([0.0, 1.0, 60.0]), prompt_tokens=st.sampled_from([10, 2000, 9000]))
-    def arrive(self, lasts_s: float, prompt_tokens: int) -> None:
-        demand = Demand(prompt_tokens, stream=True)
+    @rule(
+        lasts_s=st.sampled_from([0.0, 1.0, 60.0]),
+        prompt_tokens=st.sampled_from([10, 2000, 9000]),
+        needs=st.sampled_from([(), ("vision",), ("tools",), ("vision", "tools")]),
+    )
+    def arrive(self, lasts_s: float, prompt_tokens: int, needs: tuple[str, ...]) -> None:
+        demand = Demand(prompt_tokens, stream=True, needs=frozenset(needs))
         deadline = self.now + lasts_s
         planned = plan(GRAPH, "m", self.state, demand, self.now)
-        self.requests.append(Request(Cascade(planned, self.state, self.policy, demand, deadline), deadline))
+        self.requests.append(Request(Cascade(planned, self.state, self.policy, demand, deadline), demand, deadline))
 
     def idle(self) -> list[Request]:
         return [request for request in self.requests if request.attempt is None]
@@ -101,23 +111,32 @@ class CascadeMachine(RuleBasedStateMachine):
                 assert 0 < move.seconds <= 10 * self.policy.backoff_s
                 assert self.now + move.seconds < request.deadline
                 request.promise = None
-            case Attempt():
-                self.begins(request, move)
+            case Planned() if move.candidate.name not in request.called and data.draw(st.integers(0, 3)) == 0:
+                self.refuses(request, move, data.draw(st.sampled_from([FaultKind.UNSUPPORTED, FaultKind.BAD_REQUEST])))
+            case Planned():
+                self.begins(request, request.cascade.begin(self.now, self.rng))
         # A wait is followed by no other wait; what is given up stays so.
-        assert request.over or request.moves <= 2 * self.policy.attempts
+        assert request.over or request.moves <= 2 * self.policy.attempts + len(request.refused)
 
-    def keeps(self, request: Request, move: Attempt | Wait | GiveUp) -> None:
+    def refuses(self, request: Request, move: Planned, kind: FaultKind) -> None:
+        assert move.candidate.name not in request.refused
+        request.cascade.passed_over(failure(kind), "as the test wants it")
+        request.refused.add(move.candidate.name)
+        request.over = kind is FaultKind.BAD_REQUEST
+        request.promise = None
+
+    def keeps(self, request: Request, move: Planned | Wait | GiveUp) -> None:
         """What `failed` said would follow does, if nothing happened in between."""
         last = request.called[-1] if request.called else None
         match request.promise:
             case "key":
-                assert isinstance(move, Attempt)
+                assert isinstance(move, Planned)
                 assert move.candidate.name == last
             case "candidate":
-                assert isinstance(move, Attempt)
+                assert isinstance(move, Planned)
                 assert move.candidate.name not in request.called
             case "retry":
-                assert isinstance(move, Wait) or (isinstance(move, Attempt) and move.candidate.name in request.called)
+                assert isinstance(move, Wait) or (isinstance(move, Planned) and move.candidate.name in request.called)
             case "stop":
                 assert isinstance(move, GiveUp)
 
@@ -128,6 +147,9 @@ class CascadeMachine(RuleBasedStateMachine):
         request.attempts += 1
         assert attempt.number == request.attempts <= self.policy.attempts
         assert candidate.provider != "off"
+        assert candidate.name not in request.refused
+        if request.demand.needs & candidate.lacks:
+            self.nobody_else_can(request)
         assert candidate.context_tokens is None or candidate.context_tokens > request.refused_tokens
         (key,) = [
             key
@@ -140,6 +162,15 @@ class CascadeMachine(RuleBasedStateMachine):
         request.called.append(candidate.name)
         for each in self.requests:
             each.promise = None
+
+    def nobody_else_can(self, request: Request) -> None:
+        """Those that lack nothing are out for good, and were never called."""
+        for name, lacks in LACKS.items():
+            if not request.demand.needs & lacks and f"{name}/m" not in request.refused:
+                assert f"{name}/m" not in request.called
+                skip = why_skip(GRAPH.providers[name].candidates[0], self.state, request.demand, self.now)
+                assert skip is not None
+                assert skip.kind in ABSENCES
 
     @precondition(lambda self: self.calling())
     @rule(

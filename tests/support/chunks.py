@@ -9,12 +9,13 @@ from typing import Any
 from cortex.chat import ChatRequest, Event
 from cortex.dialects.dialect import Dialect, Provenance
 from cortex.dialects.openai import OpenAIDialect
-from cortex.providers.codec import Codec, Encoded
+from cortex.providers.codec import Codec, Encoded, Model
 from cortex.providers.openai_stream import OpenAIStreamDecoder
 from cortex.relay import Relay, relay_for
 
 DONE = b"data: [DONE]\n\n"
-CALL = Encoded("/chat/completions")
+CALL = Encoded("/chat/completions", forwards="openai")
+RENDERED = Encoded("/chat/completions")  # a call whose answer is rendered anew
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
 
 
@@ -78,7 +79,7 @@ def chat_request(*, include_usage: bool = False, dialect: Dialect | None = None,
 def relay(codec: Codec, dialect: Dialect | None = None, *, include_usage: bool = False) -> Relay:
     dialect = dialect or OpenAIDialect()
     request = chat_request(include_usage=include_usage, dialect=dialect)
-    return relay_for(codec, CALL, dialect, request, provenance())
+    return relay_for(codec, codec.encode_chat(request, Model("m")), dialect, request, provenance())
 
 
 def run(relay: Relay, pieces: Iterable[bytes]) -> bytes:

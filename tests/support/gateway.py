@@ -25,11 +25,11 @@ import yaml
 from cortex.app import App
 from cortex.build import build
 from cortex.config.load import load
-from cortex.http_transport import HttpTransport
 from cortex.server.limits import Limits
 from cortex.server.listener import Listener
 from cortex.telemetry.log import Log
 from cortex.telemetry.telemetry import Telemetry
+from cortex.upstream.transport import HttpTransport
 
 
 def provider(url: str, **settings: Any) -> dict[str, Any]:

@@ -78,6 +78,11 @@ class RawClient:
             body = b"" if bodiless else await self._body(headers)
         return Answer(int(status_line.split(" ")[1]), headers, body)
 
+    async def until(self, text: bytes) -> bytes:
+        """What comes, up to and with `text`."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._reader.readuntil(text)
+
     async def closed(self) -> bytes:
         """What comes until the server closes the connection. Raises TimeoutError if it does not."""
         async with asyncio.timeout(PATIENCE_S):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from cortex.errors import Fault
-from cortex.http_transport import HttpResponse, HttpTransport
 from cortex.transport import UpstreamRequest
+from cortex.upstream.transport import HttpResponse, HttpTransport
 from tests.support.upstream_http import PATIENCE_S
 
 SECRET = "sk-canary-4f1d"

@@ -20,7 +20,7 @@ from cortex.providers import codec_for
 from cortex.providers.openai_stream import OpenAIStreamDecoder
 from cortex.relay import whole_answer, whole_as_stream
 from cortex.relay.rerender import Rerender
-from tests.support.chunks import CALL, chat_request, provenance, run
+from tests.support.chunks import RENDERED, chat_request, provenance, run
 
 HERE = Path(__file__).parent
 STREAMS = sorted((HERE / "upstream").glob("*.txt"))
@@ -49,9 +49,9 @@ def test_stream(path: Path, dialect: Dialect) -> None:
 def test_whole_answer(path: Path, dialect: Dialect) -> None:
     # Mistral's wire is OpenAI's but its answers are rendered anew in every dialect.
     codec, body, request = codec_for("mistral"), path.read_bytes(), chat_request(include_usage=True)
-    answer, _ = whole_answer(codec, CALL, body, dialect, request, provenance())
+    answer, _ = whole_answer(codec, RENDERED, body, dialect, request, provenance())
     assert answer == golden(f"{path.stem}.{dialect.name}.json")
-    stream, _ = whole_as_stream(codec, CALL, body, dialect, request, provenance())
+    stream, _ = whole_as_stream(codec, RENDERED, body, dialect, request, provenance())
     assert stream == golden(f"{path.stem}.{dialect.name}.txt")
 
 

@@ -62,3 +62,27 @@ def test_a_local_model_costs_nothing_and_its_window_is_the_server_s_affair() -> 
     (candidate,) = graph(providers={"a": {"type": "ollama", "models": ["llama3"]}}).providers["a"].candidates
     assert (candidate.input_usd_per_mtok, candidate.output_usd_per_mtok) == (0, 0)
     assert candidate.context_tokens is None
+
+
+def test_what_a_model_lacks_is_known_from_the_table_and_the_file_knows_better() -> None:
+    names = ["openai/gpt-oss-20b", {"name": "openai/gpt-oss-120b", "vision": True, "tools": False}]
+    of_groq = graph(providers={"a": {"type": "groq", "models": names}}).providers["a"].candidates
+    assert [candidate.lacks for candidate in of_groq] == [{"vision"}, {"tools"}]
+
+
+def test_a_model_that_nobody_knows_lacks_nothing_unless_the_file_says_so() -> None:
+    models = ["m", {"name": "n", "vision": False, "json_schema": "false", "tools": "true"}]
+    found = graph(providers={"a": {"type": "openai_compatible", "base_url": "http://x/v1", "models": models}})
+    assert [candidate.lacks for candidate in found.providers["a"].candidates] == [set(), {"vision", "json_schema"}]
+
+
+def test_prices_of_the_cache_hold_for_the_price_that_they_are_a_discount_on() -> None:
+    name = "claude-haiku-5-5"
+    known = known_model("anthropic", name)
+    assert known.cached_input_usd_per_mtok is not None
+    assert known.cache_write_usd_per_mtok is not None
+    models = [name, {"name": "claude-sonnet-5", "input_usd_per_mtok": 1, "cache_write_usd_per_mtok": 2}]
+    plain, own = graph(providers={"a": {"type": "anthropic", "models": models}}).providers["a"].candidates
+    assert plain.cached_input_usd_per_mtok == known.cached_input_usd_per_mtok
+    assert plain.cache_write_usd_per_mtok == known.cache_write_usd_per_mtok
+    assert (own.cached_input_usd_per_mtok, own.cache_write_usd_per_mtok) == (None, 2)

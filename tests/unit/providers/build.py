@@ -11,9 +11,30 @@ import msgspec
 from cortex.chat import Broken, ChatRequest, Delta, Event
 from cortex.embeddings import EmbeddingsRequest
 from cortex.errors import Fault, FaultKind
+from cortex.providers import CODECS, codec_for
+from cortex.providers.codec import Codec, Encoded
 
 T = TypeVar("T")
 GOLDEN = Path(__file__).parents[2] / "golden" / "providers"
+
+# Folder → type of provider, path and model, where one type speaks in more than one way.
+_OTHER_WIRES = {"openai_responses": ("openai", "/responses", "o3-pro")}
+WIRES = sorted({*CODECS, *_OTHER_WIRES})
+
+
+def golden_codec(folder: str) -> Codec:
+    """The codec that a golden folder is of: the folder bears its name, or one that `_OTHER_WIRES` has."""
+    return codec_for(_OTHER_WIRES[folder][0] if folder in _OTHER_WIRES else folder)
+
+
+def golden_call(folder: str) -> Encoded:
+    """The call that the answers of a golden folder answer."""
+    return Encoded(_OTHER_WIRES[folder][1] if folder in _OTHER_WIRES else "/")
+
+
+def golden_model(folder: str) -> str:
+    """The name of a model that is asked in the way of the folder."""
+    return _OTHER_WIRES[folder][2] if folder in _OTHER_WIRES else "the-model"
 
 
 def chat_request(body: bytes) -> ChatRequest:
@@ -57,4 +78,6 @@ def as_json(event: Event) -> dict[str, object]:
             {name: value for name, value in msgspec.structs.asdict(call).items() if value not in ("", None)}
             for call in event.tool_calls
         ]
+    if isinstance(event, Delta) and event.annotations:
+        told["annotations"] = list(event.annotations)
     return {"type": type(event).__name__, **told}

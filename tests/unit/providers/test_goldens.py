@@ -9,11 +9,18 @@ import pytest
 
 from cortex.chat import Broken
 from cortex.errors import Fault
-from cortex.providers import codec_for
 from cortex.providers.codec import Encoded, Model
-from tests.unit.providers.build import GOLDEN, as_json, chat_request, comparable, embeddings_request, outcome
-
-CALL = Encoded("/")
+from tests.unit.providers.build import (
+    GOLDEN,
+    as_json,
+    chat_request,
+    comparable,
+    embeddings_request,
+    golden_call,
+    golden_codec,
+    golden_model,
+    outcome,
+)
 
 
 def cases(name: str) -> list[Any]:
@@ -46,27 +53,27 @@ def check(case: dict[str, Any], call: Encoded | Fault) -> None:
 def test_request(type_: str, case: dict[str, Any]) -> None:
     client = case["client"]
     body = (GOLDEN / client).read_bytes() if isinstance(client, str) else msgspec.json.encode(client)
-    model = Model(case.get("model", "the-model"), case.get("context_tokens"), case.get("max_output_tokens"))
-    check(case, outcome(lambda: codec_for(type_).encode_chat(chat_request(body), model)))
+    model = Model(case.get("model", golden_model(type_)), case.get("context_tokens"), case.get("max_output_tokens"))
+    check(case, outcome(lambda: golden_codec(type_).encode_chat(chat_request(body), model)))
 
 
 @pytest.mark.parametrize(("type_", "case"), cases("embeddings.json"))
 def test_embeddings_request(type_: str, case: dict[str, Any]) -> None:
     request = embeddings_request(msgspec.json.encode(case["client"]))
-    check(case, outcome(lambda: codec_for(type_).encode_embeddings(request, Model("the-model"))))
+    check(case, outcome(lambda: golden_codec(type_).encode_embeddings(request, Model("the-model"))))
 
 
 @pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
 def test_stream_cut_anywhere(type_: str, body: bytes, events: list[Any]) -> None:
-    codec = codec_for(type_)
-    decoder = codec.chat_decoder(CALL)
+    codec = golden_codec(type_)
+    decoder = codec.chat_decoder(golden_call(type_))
     whole = decoder.feed(body) + decoder.end()
     assert [as_json(event) for event in whole] == events
     for cut in range(len(body)):
-        decoder = codec.chat_decoder(CALL)
+        decoder = codec.chat_decoder(golden_call(type_))
         got = decoder.feed(body[:cut]) + decoder.feed(body[cut:]) + decoder.end()
         assert comparable(got) == comparable(whole), f"cut at byte {cut}"
-    decoder = codec.chat_decoder(CALL)
+    decoder = codec.chat_decoder(golden_call(type_))
     got = [event for n in range(len(body)) for event in decoder.feed(body[n : n + 1])] + decoder.end()
     assert comparable(got) == comparable(whole)
 
@@ -74,17 +81,17 @@ def test_stream_cut_anywhere(type_: str, body: bytes, events: list[Any]) -> None
 @pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
 def test_stream_with_other_line_ends(type_: str, body: bytes, events: list[Any]) -> None:
     for line_end in (b"\r\n",) if type_ == "ollama" else (b"\r\n", b"\r"):
-        decoder = codec_for(type_).chat_decoder(CALL)
+        decoder = golden_codec(type_).chat_decoder(golden_call(type_))
         got = decoder.feed(body.replace(b"\n", line_end)) + decoder.end()
         assert [as_json(event) for event in got] == events, line_end
 
 
 @pytest.mark.parametrize(("type_", "body", "events"), answers(".stream"))
 def test_stream_that_ends_early_is_never_whole(type_: str, body: bytes, events: list[Any]) -> None:
-    codec = codec_for(type_)
-    marker = b"[DONE]\n\n" if b"[DONE]" in body else body.rstrip(b"\n")[-1:]
+    codec = golden_codec(type_)
+    marker = b"[DONE]" if b"[DONE]" in body else body.rstrip(b"\n")[-1:]
     for size in range(body.rindex(marker) + len(marker)):
-        decoder = codec.chat_decoder(CALL)
+        decoder = codec.chat_decoder(golden_call(type_))
         got = decoder.feed(body[:size]) + decoder.end()
         assert isinstance(got[-1], Broken), f"cut at byte {size}"
         assert decoder.feed(b"data: {}\n\n") == decoder.end() == []
@@ -92,14 +99,14 @@ def test_stream_that_ends_early_is_never_whole(type_: str, body: bytes, events: 
 
 @pytest.mark.parametrize(("type_", "body", "events"), answers(".answer.json"))
 def test_whole_answer(type_: str, body: bytes, events: Any) -> None:
-    got = outcome(lambda: codec_for(type_).decode_chat(CALL, body))
+    got = outcome(lambda: golden_codec(type_).decode_chat(golden_call(type_), body))
     assert events == ({"fault": got.kind.value} if isinstance(got, Fault) else [as_json(event) for event in got])
 
 
 @pytest.mark.parametrize(("type_", "case"), cases("errors.json"))
 def test_error(type_: str, case: dict[str, Any]) -> None:
     body = case["body"].encode() if isinstance(case["body"], str) else msgspec.json.encode(case["body"])
-    fault = codec_for(type_).classify(case["status"], case.get("headers", {}), body)
+    fault = golden_codec(type_).classify(case["status"], case.get("headers", {}), body)
     expected = (case["kind"], case.get("code"), case.get("param"), case.get("model_scoped", False))
     assert (fault.kind.value, fault.code, fault.param, fault.model_scoped) == expected, fault.message
     assert fault.status == case["status"]

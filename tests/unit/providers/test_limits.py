@@ -44,6 +44,23 @@ def test_resets_count_for_a_429_only() -> None:
     assert retry_after_s(503, headers, "") is None
 
 
+@pytest.mark.parametrize("reset", ["2026-11-22T15:00:10Z", "2026-11-22T17:00:10+02:00", "2026-11-22T15:00:10.000"])
+def test_a_reset_may_be_a_date_of_rfc_3339(reset: str) -> None:
+    headers = {"date": "Sun, 22 Nov 2026 15:00:00 GMT", "anthropic-ratelimit-tokens-reset": reset}
+    assert retry_after_s(429, headers, "") == 10.0
+    assert retry_after_s(429, {"anthropic-ratelimit-tokens-reset": reset}, "") is None, "there is no clock here"
+
+
+def test_the_reset_of_what_has_run_out_counts() -> None:
+    headers = {
+        "x-ratelimit-reset-tokens": "9s",
+        "x-ratelimit-remaining-tokens": "5",
+        "x-ratelimit-reset-requests": "2s",
+        "x-ratelimit-remaining-requests": "0",
+    }
+    assert retry_after_s(429, headers, "") == 2.0
+
+
 @pytest.mark.parametrize("zone", ["GMT", "-0000", "+0200"])
 def test_a_date_counts_from_the_answers_own(zone: str) -> None:
     headers = {"date": f"Sun, 22 Nov 2026 15:00:00 {zone}", "retry-after": f"Sun, 22 Nov 2026 15:00:10 {zone}"}

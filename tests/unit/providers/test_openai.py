@@ -69,7 +69,8 @@ def test_auth_and_probe() -> None:
 
 
 def test_bytes_pass_on_only_where_they_are_openais() -> None:
-    passing = {type_ for type_ in CODECS if codec_for(type_).forwards == "openai"}
+    request = chat_request(b'{"messages":[{"role":"user","content":"Hi"}]}')
+    passing = {type_ for type_ in CODECS if codec_for(type_).encode_chat(request, MODEL).forwards == "openai"}
     assert passing == set(VENDORS) - {"mistral"}
 
 

@@ -199,6 +199,21 @@ def test_an_empty_body_is_a_fault() -> None:
     assert subject.fault is not None
 
 
+@pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n"])
+def test_a_marker_without_its_blank_line_counts_where_the_body_ends(line_end: bytes) -> None:
+    subject = forward()
+    assert run(subject, [text("a") + finish() + DONE.strip() + line_end]) == text("a") + finish() + DONE
+    assert (subject.whole, subject.fault) == (True, None)
+
+
+@pytest.mark.parametrize("rest", [b"data: [DONE", b"[DONE]", b": [DONE]", b"data: x [DONE]", b"event: data: [DONE]"])
+def test_what_only_looks_like_the_marker_does_not(rest: bytes) -> None:
+    subject = forward()
+    assert run(subject, [text("a") + finish() + rest]) == text("a")
+    assert subject.fault is not None
+    assert subject.fault.kind is FaultKind.BROKEN
+
+
 def test_a_stream_that_says_nothing_at_all_is_a_fault() -> None:
     subject = forward()
     assert run(subject, [ROLE + DONE]) == b""

@@ -14,7 +14,7 @@ from cortex.dialects.openai import OpenAIDialect
 from cortex.errors import Fault, FaultKind
 from cortex.providers import codec_for
 from cortex.relay import whole_answer, whole_as_stream
-from tests.support.chunks import CALL, DONE, chat_request, decode, provenance
+from tests.support.chunks import CALL, DONE, RENDERED, chat_request, decode, provenance
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "dialects" / "upstream"
 ANSWERS = [GOLDEN / "oai_chat.json", GOLDEN / "oai_chat_tools.json"]
@@ -33,7 +33,7 @@ def test_the_same_dialect_gets_the_upstreams_bytes(path: Path) -> None:
 @pytest.mark.parametrize("path", ANSWERS, ids=lambda path: path.stem)
 def test_rendered_anew_it_means_the_same(path: Path) -> None:
     body = path.read_bytes()
-    out, _ = whole_answer(codec_for("mistral"), CALL, body, OpenAIDialect(), chat_request(), provenance())
+    out, _ = whole_answer(codec_for("mistral"), RENDERED, body, OpenAIDialect(), chat_request(), provenance())
     codec = codec_for("openai")
     assert codec.decode_chat(CALL, out) == codec.decode_chat(CALL, body)
 

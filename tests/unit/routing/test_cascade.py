@@ -11,7 +11,7 @@ from routing.cascade import Attempt, Cascade, GiveUp, Reason, RetryPolicy, Wait
 from routing.graph import Candidate, Graph
 from routing.health import Health
 from routing.keys import KeyPool, KeySlot
-from routing.plan import Demand
+from routing.plan import Demand, Planned
 from routing.policy import Failure, KeyEffect
 from routing.state import RoutingState
 from tests.support.routing import DEMAND, cascade, failure, graph, plan, provider, state
@@ -44,7 +44,15 @@ class Request:
         )
 
     def next(self) -> Attempt | Wait | GiveUp:
-        return self.cascade.next(self.now, RNG)
+        """What follows; a candidate that is named is called at once."""
+        move = self.cascade.next(self.now, RNG)
+        return self.cascade.begin(self.now, RNG) if isinstance(move, Planned) else move
+
+    def named(self) -> str:
+        """The provider to call next, which is not called."""
+        move = self.cascade.next(self.now, RNG)
+        assert isinstance(move, Planned), move
+        return move.candidate.provider
 
     def attempt(self) -> Attempt:
         """The next attempt, after the wait before it if there is one."""
@@ -151,7 +159,7 @@ def test_when_the_list_is_at_its_end_what_may_pass_is_called_again_in_order_afte
         assert isinstance(wait, Wait)
         assert 0 < wait.seconds <= longest_s
         assert request.state.retries.retrying == 1  # held during the wait, so that it is not in vain
-        attempt = request.cascade.next(0, RNG)
+        attempt = request.next()
         assert isinstance(attempt, Attempt)
         seen.append(attempt.candidate.provider)
         request.fail(attempt, SERVER)
@@ -168,7 +176,7 @@ def test_the_wait_grows_to_ten_times_the_base() -> None:
         wait = request.next()
         assert isinstance(wait, Wait)
         waits.append(wait.seconds)
-        attempt = request.cascade.next(0, RNG)
+        attempt = request.next()
         assert isinstance(attempt, Attempt)
         request.fail(attempt, SERVER)
     assert 5 < max(waits) <= 10
@@ -509,3 +517,149 @@ def test_only_a_candidate_s_own_failure_makes_it_look_slow(kind: FaultKind, slow
     request = Request()
     request.run(kind)
     assert (request.state.load.latency_s("a/m", stream=True) is not None) == slow
+
+
+NEEDY = Demand(prompt_tokens=100, stream=True, needs=frozenset({"vision", "tools"}))
+
+
+def lacking(**lacks: str) -> Graph:
+    """One provider a name, whose model lacks these capabilities."""
+    return graph(
+        providers=[
+            provider(name, Candidate(name, "m", context_tokens=1000, lacks=frozenset(words.split())))
+            for name, words in lacks.items()
+        ]
+    )
+
+
+def told(request: Request) -> list[tuple[str, str]]:
+    return [(name, skip.reason) for name, skip in request.cascade.skips]
+
+
+def test_a_candidate_that_lacks_something_is_passed_over_for_one_that_does_not() -> None:
+    request = Request(lacking(a="vision", b="tools vision", c="json_schema"), demand=NEEDY)
+    assert request.attempt().candidate.provider == "c"
+    assert told(request) == [("a/m", "lacks vision"), ("b/m", "lacks tools, vision")]
+
+
+def test_what_is_not_needed_may_be_lacking() -> None:
+    request = Request(lacking(a="vision tools json_schema"))
+    assert request.attempt().candidate.provider == "a"
+
+
+def test_where_every_candidate_lacks_something_the_providers_judge_in_order() -> None:
+    request = Request(lacking(a="vision", b="tools"), demand=NEEDY)
+    assert request.run(MODEL, BAD) == ["a#1>candidate", "b#1>stop"]
+    assert request.give_up() == GiveUp(Reason.REQUEST_FAULT)
+
+
+@pytest.mark.parametrize(
+    ("out", "asked", "reason"),
+    [
+        ("cooling", [], Reason.LIMITED),
+        ("ejected", ["b"], Reason.FAILED),  # called although it is ejected, and then there is none
+        ("failing", ["b"], Reason.FAILED),
+        ("disabled", ["a"], Reason.FAILED),
+        ("off", ["a"], Reason.FAILED),
+        ("too small", ["a"], Reason.FAILED),
+        ("refused", ["a"], Reason.FAILED),
+    ],
+)
+def test_those_that_lack_something_are_called_where_no_other_can_ever_serve(
+    out: str, asked: list[str], reason: Reason
+) -> None:
+    able = Candidate("b", "m", context_tokens=10 if out == "too small" else None)
+    of = graph(
+        providers=[
+            provider("a", Candidate("a", "m", lacks=frozenset({"vision"}))),
+            provider("b", able, off="no key" if out == "off" else None),
+        ]
+    )
+    known = state(of, eject_after=1)
+    request = Request(of, known, demand=NEEDY)
+    match out:
+        case "cooling":
+            block(known, "b")
+        case "disabled":
+            block(known, "b", KeyEffect.DISABLE)
+        case "ejected":
+            eject(known, "b")
+        case "refused":
+            assert request.named() == "b"
+            request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    called = []
+    while isinstance(move := request.next(), Attempt):
+        called.append(move.candidate.provider)
+        request.fail(move, MODEL)
+    assert called == asked
+    assert isinstance(move, GiveUp)
+    assert move.reason is reason
+
+
+def test_one_that_lacks_something_and_is_limited_beside_nothing_else_is_limited() -> None:
+    request = Request(lacking(a="vision"), demand=NEEDY)
+    block(request.state, "a", retry_after_s=20)
+    assert request.give_up() == GiveUp(Reason.LIMITED, wait_s=20)
+
+
+def test_a_candidate_that_the_request_cannot_be_put_to_is_passed_over_and_nothing_of_it_is_used() -> None:
+    of = graph(providers="ab")
+    known = state(of, eject_after=1)
+    eject(known, "a")
+    request = Request(of, known, attempts=1)
+    request.now = 30  # a is half-open: its probe is not spent either
+    assert request.named() == "a"
+    request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    attempt = request.attempt()
+    assert (attempt.number, attempt.candidate.provider) == (1, "b")
+    assert told(request) == [("a/m", "unsupported: n")]
+    (key,) = known.pools["a"].snapshot(30)
+    assert (key.used, key.errors, key.in_flight) == (0, 0, 0)
+    assert known.load.in_flight("a/m") == 0
+    assert known.health.begin("a/m", 30), "the probe is still to be had"
+    assert request.fail(attempt, SERVER) == "stop"
+    assert request.give_up().reason is Reason.FAILED
+
+
+def test_a_request_that_can_be_put_to_nobody_is_its_own_fault() -> None:
+    request = Request(graph(providers=[provider("off", "m", off="no key"), provider("a", "m"), provider("b", "m")]))
+    for name in "ab":
+        assert request.named() == name
+        request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    assert request.give_up() == GiveUp(Reason.REQUEST_FAULT)
+    assert told(request) == [("off/m", "off: no key"), ("a/m", "unsupported: n"), ("b/m", "unsupported: n")]
+
+
+def test_a_request_that_no_candidate_left_can_be_given_waits_for_one_that_is_held_up() -> None:
+    request = Request(graph(providers="ab"))
+    block(request.state, "b", retry_after_s=20)
+    assert request.named() == "a"
+    request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    assert request.give_up() == GiveUp(Reason.LIMITED, wait_s=20)
+
+
+def test_a_failure_elsewhere_is_not_the_request_s_fault_though_another_could_not_be_asked() -> None:
+    request = Request(graph(providers="ab"))
+    request.run(MODEL)
+    assert request.named() == "b"
+    request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    assert request.give_up().reason is Reason.FAILED
+
+
+def test_a_request_that_is_no_request_ends_with_the_first_who_cannot_read_it() -> None:
+    request = Request(graph(providers="abc"))
+    request.run(MODEL)
+    assert request.named() == "b"
+    request.cascade.passed_over(failure(BAD), "messages[0]: no object")
+    assert request.give_up() == GiveUp(Reason.REQUEST_FAULT)
+
+
+def test_only_what_was_named_can_begin_or_be_passed_over() -> None:
+    request = Request()
+    with pytest.raises(RuntimeError, match="no call is due"):
+        request.cascade.begin(0, RNG)
+    with pytest.raises(RuntimeError, match="no call is due"):
+        request.cascade.passed_over(failure(UNSUPPORTED), "n")
+    request.attempt()
+    with pytest.raises(RuntimeError, match="no call is due"):
+        request.cascade.begin(0, RNG)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
-from routing.graph import Balance, Candidate, Node, Target
+from routing.graph import Balance, Candidate, Node, ProviderEntry, Target
 from routing.plan import Demand, Planned, Skip, SkipKind, preview, walk, why_skip
 from routing.policy import KeyEffect
 from tests.support.routing import DEMAND, balance, cascade, graph, order, plan, provider, state
@@ -123,3 +123,39 @@ def test_plans_can_be_compared() -> None:
     of = graph()
     known = state(of)
     assert plan(of, "a", known).planned == (Planned(Candidate("a", "m"), ()),)
+
+
+SEEING = Demand(prompt_tokens=100, stream=True, needs=frozenset({"vision", "json_schema"}))
+BLIND = Candidate("a", "m", lacks=frozenset({"vision", "tools"}))
+
+
+def test_what_a_candidate_lacks_counts_where_it_is_needed() -> None:
+    of = graph(providers=[provider("a", BLIND)])
+    known = state(of)
+    assert why_skip(BLIND, known, SEEING, 0) == Skip(SkipKind.LACKS, "lacks vision")
+    assert why_skip(BLIND, known, DEMAND, 0) is None
+
+
+def test_a_balanced_node_puts_those_that_lack_something_behind() -> None:
+    of = graph({"turn": balance("round_robin", "a", "b", "c")}, [provider("a", BLIND), *map(whole, "bc")])
+    known = state(of)
+    assert ["".join(order(plan(of, "turn", known, SEEING))) for _ in range(3)] == ["bca", "cba", "bca"]
+
+
+def whole(name: str) -> ProviderEntry:
+    return provider(name, "m")
+
+
+def test_a_preview_tells_what_is_lacking_unless_nobody_else_can_ever_serve() -> None:
+    of = graph({"chat": cascade("a", "b")}, [provider("a", BLIND), whole("b")])
+    known = state(of)
+    planned = plan(of, "chat", known, SEEING)
+
+    def seen() -> list[str | None]:
+        return [skip and skip.reason for _, skip in preview(planned, known, SEEING, 0)]
+
+    assert seen() == ["lacks vision", None]
+    known.pools["b"].apply(0, KeyEffect.COOL, 0, model="m", cause="limit")
+    assert seen() == ["lacks vision", "keys cooling"]
+    known.pools["b"].apply(0, KeyEffect.DISABLE, 0, model="m", cause="key")
+    assert seen() == [None, "keys disabled"]

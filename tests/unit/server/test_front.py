@@ -18,7 +18,6 @@ from cortex.build import build
 from cortex.config.load import load
 from cortex.dialects.api_chat import ApiChatDialect
 from cortex.errors import ClientError
-from cortex.http_transport import HttpTransport
 from cortex.server.auth import Scope
 from cortex.server.connections import Connections
 from cortex.server.errors import Refused
@@ -30,6 +29,7 @@ from cortex.server.routes import ROUTES
 from cortex.sink import ClientGone
 from cortex.telemetry.log import Log
 from cortex.telemetry.telemetry import Telemetry
+from cortex.upstream.transport import HttpTransport
 from tests.support.raw_client import Answer, RawClient, request
 
 CONFIG = """

@@ -14,10 +14,10 @@ import pytest
 from cortex.app import App
 from cortex.build import build
 from cortex.config.load import load
-from cortex.http_transport import HttpTransport
 from cortex.server.listener import Listener
 from cortex.telemetry.log import Log
 from cortex.telemetry.telemetry import Telemetry
+from cortex.upstream.transport import HttpTransport
 from tests.support.raw_client import RawClient, request
 
 CONFIG = "providers: {a: {type: simulated, models: [m]}}\n"

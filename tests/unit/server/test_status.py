@@ -8,9 +8,9 @@ import pytest
 
 from cortex.build import build
 from cortex.config.load import load
-from cortex.http_transport import HttpTransport
 from cortex.runtime import Runtime
 from cortex.server.status import ProviderView, Summary, summarise, view
+from cortex.upstream.transport import HttpTransport
 from routing.policy import KeyEffect
 
 NOW = 1000.0

@@ -1,0 +1,176 @@
+"""One connection: a socket, the answer that is coming in on it, and the one task that waits for either.
+
+Between answers it is silent. Whatever an upstream sends then, an end included, closes it at once: bytes that belong to
+no request must never be taken for the answer to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import cast
+
+from cortex.errors import Fault, FaultKind
+from cortex.upstream.answer import Answer
+from cortex.upstream.target import Target
+
+MAX_BUFFERED_BYTES = 64 * 1024  # of a body that nobody takes, before the upstream has to wait
+_WRITE_AT_ONCE_BYTES = 64 * 1024  # a longer body is written piece by piece, as the upstream takes it
+
+
+class Connection(asyncio.Protocol):
+    """Serves one `exchange` at a time. `on_made` and `on_lost` tell when there is a socket, and when no longer."""
+
+    def __init__(
+        self, target: Target, on_made: Callable[[Connection], None], on_lost: Callable[[Connection], None]
+    ) -> None:
+        self.origin = target.origin
+        self._where = target.authority
+        self._on_made = on_made
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._open = False
+        self._used = False
+        self._answer: Answer | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._reading_paused = False
+        self._writing_paused = False
+        self._sent = True  # the request, all of it
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._open = True
+        self._readable = select.poll()
+        self._readable.register(transport.get_extra_info("socket"), select.POLLIN)
+        self._on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.complete:
+            self.abort()
+            return
+        answer.feed(data)
+        if answer.error is not None:
+            self.abort()
+        elif answer.buffered_bytes > MAX_BUFFERED_BYTES and not answer.complete:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._end()
+        self.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end()
+        self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._wake()
+
+    # What the transport calls
+
+    async def exchange(self, method: str, head: bytes, body: bytes) -> Answer:
+        """Send a request and wait for the head of its answer. Raises Fault(STALE_CONNECTION or BROKEN).
+
+        After anything but an answer the connection must be aborted.
+        """
+        reused, self._used = self._used, True
+        answer = self._answer = Answer(method)
+        if not self._open:
+            answer.end()
+        elif len(body) <= _WRITE_AT_ONCE_BYTES:
+            self._transport.write(head + body)
+        else:
+            await self._upload(head, memoryview(body), answer)
+        while not answer.status:
+            if answer.error is not None:
+                raise self._no_answer(answer, answer.error, reused)
+            await self._wait()
+        return answer
+
+    async def read(self, answer: Answer) -> bytes:
+        """The next bytes of the answer's body, b"" once at its end. Raises Fault(BROKEN) if it was cut.
+
+        What came before a cut comes before the fault. The answer may outlast its time on this connection.
+        """
+        while not answer.buffered_bytes:
+            if answer.complete:
+                return b""
+            if answer.error is not None:
+                raise Fault(FaultKind.BROKEN, f"the upstream's answer was cut: {answer.error}")
+            await self._wait()
+        data = answer.take()
+        if self._reading_paused:
+            self._resume_reading()
+        return data
+
+    def rest(self) -> bool:
+        """The exchange is over. False if the connection cannot serve another."""
+        answer, self._answer = self._answer, None
+        if not self._open or answer is None or not answer.reusable:
+            return False
+        if self._reading_paused:
+            self._resume_reading()
+        return self._sent and not self._transport.get_write_buffer_size()
+
+    def is_silent(self) -> bool:
+        """Still open, and nothing has come since the last answer: not even what the event loop has not seen yet."""
+        return self._open and not self._readable.poll(0)
+
+    def abort(self) -> None:
+        """Close at once, whatever has not been sent. A plain close would wait for the upstream to take it."""
+        self._open = False
+        self._transport.abort()
+
+    # Waiting
+
+    async def _wait(self) -> None:
+        """Until something has happened: bytes, an end, or room to write."""
+        assert self._waiter is None, "one task at a time"
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _upload(self, head: bytes, body: memoryview, answer: Answer) -> None:
+        """An upstream may answer before it has everything; the rest is then not sent."""
+        self._sent = False
+        self._transport.write(head)
+        for start in range(0, len(body), _WRITE_AT_ONCE_BYTES):
+            while self._writing_paused and not answer.status and answer.error is None:
+                await self._wait()
+            if answer.status or answer.error is not None:
+                return
+            self._transport.write(body[start : start + _WRITE_AT_ONCE_BYTES])
+        self._sent = True
+
+    def _resume_reading(self) -> None:
+        self._reading_paused = False
+        if self._open:
+            self._transport.resume_reading()
+
+    def _end(self) -> None:
+        self._open = False
+        if self._answer is not None:
+            self._answer.end()
+        self._wake()
+
+    def _no_answer(self, answer: Answer, why: str, reused: bool) -> Fault:
+        if answer.begun:
+            return Fault(FaultKind.BROKEN, f"{self._where} sent no valid head: {why}")
+        if reused:
+            return Fault(FaultKind.STALE_CONNECTION, f"{self._where} had closed the connection before the request came")
+        return Fault(FaultKind.BROKEN, f"{self._where} closed the connection without an answer")
