@@ -64,12 +64,15 @@ def _models(config: Config, _: Holes) -> Iterator[Finding]:
             seen.add(model.name)
 
 
-def _nodes(config: Config, _: Holes) -> Iterator[Finding]:
+def _nodes(config: Config, holes: Holes) -> Iterator[Finding]:
     for name, node in config.models.items():
-        operators = node.model_fields_set
+        sound = node.model_fields_set
+        faulty = {path[2] for path in holes.paths if len(path) > 2 and path[:2] == ("models", name)}
+        operators = sound | (faulty & type(node).model_fields.keys())
         if len(operators) != 1:
-            message = "has more than one operator" if operators else "has no operator"
-            yield Finding(("models", name), message, "a node has exactly one of: cascade, balance")
+            message = "the node has more than one operator" if operators else "the node has no operator"
+            place = sorted(sound)[:1] if faulty else []  # told beside a fault, not instead of it
+            yield Finding(("models", name, *place), message, "a node has exactly one of: cascade, balance")
 
 
 def _follows(tree: Tree, path: Path, holes: Holes) -> bool:
