@@ -32,6 +32,7 @@ DIRECT = "no failure"
 REFUSED = "connection refused"
 LIMITED = "one key of two limited"
 STALLING = "no first token"
+FAILURES = {"refused": REFUSED, "limited": LIMITED, "stalling": STALLING}  # as the command line calls them
 
 _SCENARIO = SCENARIOS["stream"]
 _BODY = _SCENARIO.request().partition(b"\r\n\r\n")[2]
@@ -68,6 +69,7 @@ class Settings:
     requests: int  # once routing has learnt
     first_token_ms: int  # how long a candidate may stall
     out_s: int  # how long an ejection lasts, and what a limit names in Retry-After
+    failures: Sequence[str] = tuple(FAILURES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def measure(on: Stage, settings: Settings) -> Outcome:
     samples: list[Sample] = []
     errors: list[str] = []
     for number in range(settings.rounds):
-        for failure in (DIRECT, REFUSED, LIMITED, STALLING):
+        for failure in (DIRECT, *settings.failures):
             say(f"{failure}, round {number + 1} of {settings.rounds}")
             sample, faults = asyncio.run(_round(on, settings, failure, number))
             samples.append(sample)
@@ -197,6 +199,8 @@ async def _round(on: Stage, settings: Settings, failure: str, number: int) -> tu
         faults.append("routing has not learnt")
     if failure != DIRECT and sample.again_s is None:
         faults.append("never used again")
+    if sample.again_s is not None and sample.again_s < settings.out_s / 2:
+        faults.append(f"used again after {sample.again_s:.3f} s: it was not taken out of use")
     return sample, faults
 
 
@@ -271,7 +275,7 @@ def _outcome(on: Stage, settings: Settings, samples: Sequence[Sample], errors: S
     direct = {sample.round: sample for sample in samples if sample.failure == DIRECT}
     rows: list[tuple[str, list[str]]] = []
     figures: dict[str, dict[str, Any]] = {}
-    for failure in (REFUSED, LIMITED, STALLING):
+    for failure in settings.failures:
         chosen = [sample for sample in samples if sample.failure == failure]
         spreads = {
             "added_first_ms": Spread.of(each.first_ms - direct[each.round].first_ms for each in chosen),
@@ -319,6 +323,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument("--requests", type=int, default=50, help="once routing has learnt")
     made.add_argument("--first-token-ms", type=int, default=200, help="how long a candidate may stall")
     made.add_argument("--out-s", type=int, default=2, help="how long an ejection or a limit lasts")
+    made.add_argument("--failures", nargs="+", choices=FAILURES, default=list(FAILURES), help="what to measure")
     options = made.parse_args(arguments)
     if min(options.rounds, options.requests, options.first_token_ms, options.out_s) < 1:
         made.error("all numbers must be positive")
@@ -328,7 +333,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if every answer was right, 1 if not or if a server failed."""
     options = _options(arguments)
-    settings = Settings(options.rounds, options.requests, options.first_token_ms, options.out_s)
+    failures = [FAILURES[name] for name in options.failures]
+    settings = Settings(options.rounds, options.requests, options.first_token_ms, options.out_s, failures)
     return perform(lambda stage: measure(stage, settings), options.json)
 
 

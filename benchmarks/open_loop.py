@@ -27,13 +27,13 @@ from benchmarks.svg import lines
 LIMITS_MS = (5.0, 10.0, 50.0)  # of the 99th percentile
 _STARTS: dict[str, Callable[[Stage, int], Server]] = {BARE: Stage.bare_proxy, CORTEX: Stage.cortex}
 _FIRST_SHARE = 0.2  # of what a closed loop got through: where the steps begin
-_MOST_STEPS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     seconds: float  # of each step
     step: float  # factor from one rate to the next
+    steps: int = 30  # at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _climb(on: Stage, upstream: Server, server: Server, subject: str, settings: 
     rate = closed_loop_rate = max(1.0, closed.requests / closed.seconds)
     rate *= _FIRST_SHARE
     steps: list[ArrivalResult] = []
-    while not faults and len(steps) < _MOST_STEPS:
+    while not faults and len(steps) < settings.steps:
         say(f"{subject}: {rate:,.0f} req/s")
         before = served(upstream)
         options = [f"{rate:.3f}", "--seconds", str(settings.seconds)]
@@ -101,7 +101,10 @@ def _outcome(on: Stage, settings: Settings, climbs: Sequence[Climb], errors: Seq
         "climbs": [asdict(climb) for climb in climbs],
     }
     waited = [step.server_waited_s / step.seconds * 100 for climb in climbs for step in climb.steps]
-    series = {climb.subject: [(step.rate, step.p99_ms) for step in climb.steps] for climb in climbs}
+    series = {
+        climb.subject: [(step.rate, step.p99_ms) for step in climb.steps]
+        for climb in sorted(climbs, key=lambda climb: climb.subject != CORTEX)  # first, as in all plots
+    }
     return Outcome(
         name="open_loop",
         title="How much Cortex takes before answers come late",
@@ -152,16 +155,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made = parser("open_loop", "Measure times to an answer at rising rates, without coordinated omission.")
     made.add_argument("--seconds", type=float, default=3.0, help="of each step")
     made.add_argument("--step", type=float, default=1.15, help="factor from one rate to the next")
+    made.add_argument("--steps", type=int, default=30, help="at most so many rates")
     options = made.parse_args(arguments)
-    if options.seconds <= 0 or options.step <= 1:
-        made.error("--seconds must be positive, and --step more than 1")
+    if options.seconds <= 0 or options.step <= 1 or options.steps < 1:
+        made.error("--seconds and --steps must be positive, and --step more than 1")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 if every answer was right, 1 if not or if a server failed."""
     options = _options(arguments)
-    settings = Settings(options.seconds, options.step)
+    settings = Settings(options.seconds, options.step, options.steps)
     return perform(lambda stage: measure(stage, settings), options.json)
 
 

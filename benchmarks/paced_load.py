@@ -29,6 +29,7 @@ _WARM_UP_STREAMS = 20
 _WARM_UP_EVENTS = 2
 _STARTS_PER_S = 2000  # so that times to the first token tell of a stream, not of a stampede
 _PATIENCE_S = 30.0  # beyond the time that the upstream takes
+_EXCERPT_BYTES = 300
 _FIRST_EVENT = b'"content": " '
 
 
@@ -129,17 +130,10 @@ async def _load(options: argparse.Namespace) -> PacedResult:
     for stream in streams:
         stream.drop()
 
-    errors: Counter[str] = Counter()
     seen = [transcript(stream.reads, options.events) for stream in streams]
-    for stream, told in zip(streams, seen, strict=True):
-        errors += _faults(stream, told, idle=options.idle)
-    wrong = next((stream for stream, told in zip(streams, seen, strict=True) if errors and told.faults), None)
+    errors, first_error = _errors(streams, seen, idle=options.idle)
     ways, gaps = _ways_ms(seen), _gaps_ms(seen)
-    firsts = sorted(
-        (told.arrivals[0].came_ns - stream.sent_ns) / 1e6
-        for stream, told in zip(streams, seen, strict=True)
-        if told.arrivals
-    )
+    firsts = _firsts_ms(streams, seen)
     return PacedResult(
         seconds=ended - began,
         streams=len(streams) + len(warm),
@@ -155,9 +149,21 @@ async def _load(options: argparse.Namespace) -> PacedResult:
         server_waited_s=waited_after - waited_before,
         rss_before_bytes=rss_before,
         rss_open_bytes=rss_open,
-        errors=dict(errors),
-        first_error="" if wrong is None else b"".join(data for _, data in wrong.reads)[-300:].decode(errors="replace"),
+        errors=errors,
+        first_error=first_error,
     )
+
+
+def _errors(streams: list[_Stream], seen: list[Transcript], *, idle: bool) -> tuple[dict[str, int], str]:
+    """Counts by kind, and how the first wrong stream ends."""
+    errors: Counter[str] = Counter()
+    first_error = ""
+    for stream, told in zip(streams, seen, strict=True):
+        if faults := _faults(stream, told, idle=idle):
+            errors += faults
+            received = b"".join(data for _, data in stream.reads)[-_EXCERPT_BYTES:].decode(errors="replace")
+            first_error = first_error or f"{next(iter(faults))}; it ends with {' '.join(received.split())}"
+    return dict(errors), first_error
 
 
 def _faults(stream: _Stream, told: Transcript, *, idle: bool) -> Counter[str]:
@@ -169,6 +175,14 @@ def _faults(stream: _Stream, told: Transcript, *, idle: bool) -> Counter[str]:
     if not idle:
         return told.faults
     return Counter() if len(told.arrivals) == 1 else Counter({"not one event of an idle stream": 1})
+
+
+def _firsts_ms(streams: list[_Stream], seen: list[Transcript]) -> list[float]:
+    return sorted(
+        (told.arrivals[0].came_ns - stream.sent_ns) / 1e6
+        for stream, told in zip(streams, seen, strict=True)
+        if told.arrivals
+    )
 
 
 def _ways_ms(seen: list[Transcript]) -> list[float]:

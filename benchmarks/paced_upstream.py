@@ -22,20 +22,22 @@ _OPENING = _HEAD + opening()
 _EVENTS = re.compile(rb'"max_tokens":\s*(\d+)')
 
 
-class _Pace:
+class Pace:
+    """What the connections share."""
+
     def __init__(self, interval_s: float) -> None:
         self.interval_s = interval_s
         self.served = 0
         self.open = 0
 
 
-class _Paced(Requests):
+class Paced(Requests):
     """One connection; one stream at a time."""
 
-    def __init__(self, pace: _Pace) -> None:
+    def __init__(self, pace: Pace) -> None:
         super().__init__()
         self._pace = pace
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
     def answer(self, head: bytes, body: bytes) -> bytes:
@@ -50,7 +52,7 @@ class _Paced(Requests):
         self._pace.open += 1
         self._include_usage = b'"include_usage"' in body
         self._events = int(asked[1])
-        self._began = self._loop.time()
+        self._began = self.loop.time()
         self._place = 1
         self._await_next()
         return _OPENING + event(0, time.monotonic_ns())
@@ -62,7 +64,7 @@ class _Paced(Requests):
 
     def _await_next(self) -> None:
         # From the beginning on, so that lateness does not add up.
-        self._timer = self._loop.call_at(self._began + self._place * self._pace.interval_s, self._send)
+        self._timer = self.loop.call_at(self._began + self._place * self._pace.interval_s, self._send)
 
     def _send(self) -> None:
         if self._place < self._events:
@@ -79,5 +81,5 @@ class _Paced(Requests):
 
 
 if __name__ == "__main__":
-    pace = _Pace(float(sys.argv[2]))
-    uvloop.run(serve(int(sys.argv[1]), lambda: _Paced(pace)))
+    pace = Pace(float(sys.argv[2]))
+    uvloop.run(serve(int(sys.argv[1]), lambda: Paced(pace)))

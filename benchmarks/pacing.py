@@ -147,54 +147,72 @@ class StreamReader:
 
 
 def transcript(reads: Sequence[tuple[int, bytes]], events: int) -> Transcript:
-    """Of all that was read and when, in nanoseconds: the events, and whatever is wrong with them."""
-    seen = Transcript()
+    """Of all that was read of an answer, and when, in nanoseconds: the events, and whatever is wrong with them."""
+    notes = _Notes()
     reader = StreamReader()
-    done = finished = False
     try:
         for came_ns, data in reads:
-            before = len(seen.arrivals)
-            for frame in reader.feed(data):
-                if done:
-                    seen.faults["frames after [DONE]"] += 1
-                elif frame == b"data: [DONE]":
-                    done = True
-                else:
-                    finished = _take(frame, came_ns, seen) or finished
-            seen.bundled += max(0, len(seen.arrivals) - before - 1)
+            notes.take(reader.feed(data), came_ns)
     except ValueError as error:
-        seen.faults[str(error)] += 1
-        return seen
-    if not (done and reader.ended and finished) or reader.rest:
-        seen.faults["no whole end"] += 1
-    _judge(seen, events)
-    return seen
+        notes.seen.faults[str(error)] += 1
+        return notes.seen
+    return notes.close(events, whole=reader.ended and not reader.rest)
 
 
-def _take(frame: bytes, came_ns: int, seen: Transcript) -> bool:
-    """Note what one frame tells; whether it tells that the answer is finished."""
-    if frame.startswith(b":"):
-        return False
-    try:
-        (choice,) = decode(frame.removeprefix(b"data: ")).choices
-        words = choice.delta.content.split()
-        if words:
-            (word,) = words
-            place, _, sent_ns = word.partition(":")
-            seen.arrivals.append(Arrival(int(place), int(sent_ns), came_ns))
-    except (msgspec.DecodeError, ValueError):
-        seen.faults["not one event in a frame"] += 1
-        return False
-    return choice.finish_reason == "stop"
+def faults(body: bytes, events: int) -> Counter[str]:
+    """What is wrong with the body of a stream, by kind; empty if nothing is."""
+    notes = _Notes()
+    *frames, rest = body.split(b"\n\n")
+    notes.take(frames, 0)
+    return notes.close(events, whole=not rest).faults
 
 
-def _judge(seen: Transcript, events: int) -> None:
-    places = [arrival.place for arrival in seen.arrivals]
-    once = set(places)
-    counts = {
-        "events lost": len(set(range(events)) - once),
-        "events that nobody sent": len(once - set(range(events))),
-        "events twice": len(places) - len(once),
-        "events out of order": sum(later < earlier for earlier, later in pairwise(places)),
-    }
-    seen.faults.update({kind: count for kind, count in counts.items() if count})
+class _Notes:
+    """Takes the frames of one stream as they come."""
+
+    def __init__(self) -> None:
+        self.seen = Transcript()
+        self._finished = False
+        self._done = False
+
+    def take(self, frames: Sequence[bytes], came_ns: int) -> None:
+        """What came in one read."""
+        before = len(self.seen.arrivals)
+        for frame in frames:
+            if frame.startswith(b":"):
+                continue
+            if self._done:
+                self.seen.faults["frames after [DONE]"] += 1
+            elif frame == b"data: [DONE]":
+                self._done = True
+            else:
+                self._event(frame, came_ns)
+        self.seen.bundled += max(0, len(self.seen.arrivals) - before - 1)
+
+    def _event(self, frame: bytes, came_ns: int) -> None:
+        try:
+            (choice,) = decode(frame.removeprefix(b"data: ")).choices
+            words = choice.delta.content.split()
+            if words:
+                (word,) = words
+                place, _, sent_ns = word.partition(":")
+                self.seen.arrivals.append(Arrival(int(place), int(sent_ns), came_ns))
+        except (msgspec.DecodeError, ValueError):
+            self.seen.faults["not one event in a frame"] += 1
+            return
+        self._finished = self._finished or choice.finish_reason == "stop"
+
+    def close(self, events: int, *, whole: bool) -> Transcript:
+        """Nothing more comes. `whole`: the framing says so, too."""
+        if not (self._done and self._finished and whole):
+            self.seen.faults["no whole end"] += 1
+        places = [arrival.place for arrival in self.seen.arrivals]
+        once, sent = set(places), set(range(events))
+        counts = {
+            "events lost": len(sent - once),
+            "events that nobody sent": len(once - sent),
+            "events twice": len(places) - len(once),
+            "events out of order": sum(later < earlier for earlier, later in pairwise(places)),
+        }
+        self.seen.faults.update({kind: count for kind, count in counts.items() if count})
+        return self.seen

@@ -12,9 +12,9 @@ import resource
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
@@ -116,11 +116,11 @@ class Server:
         return ServerFailed(f"{self.name} {what}; its log {self._log} ends with:\n{tail}")
 
 
-def get(port: int, path: str) -> tuple[int, bytes]:
+def get(port: int, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes]:
     """One GET on a connection of its own → status, body. Raises OSError or HTTPException."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers))
         response = connection.getresponse()
         return response.status, response.read()
     finally:

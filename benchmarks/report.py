@@ -5,7 +5,7 @@ Pure. Promises that nothing measured is left out of the document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -132,17 +132,19 @@ class Report:
         return Comparison(scenario.title, runs, metrics, added=_ADDED if scenario.connections == 1 else ())
 
 
-def quiet(waited_percents: Any) -> bool:
+def quiet(waited_percents: Iterable[float]) -> bool:
     """Whether gateways that waited so long for their core, in percent of a run, had it to themselves."""
     waited = Spread.of(waited_percents)
     return waited is None or waited.median <= _QUIET_PERCENT
 
 
 def _plots(compared: dict[Scenario, Comparison]) -> dict[str, str]:
-    """The rates, and what a request costs; the upstream's own are no gateway's."""
+    """The rates, and the time added; Cortex first, and without the upstream alone, which is no gateway."""
 
     def gateways(name: str, comparison: Comparison) -> dict[str, float]:
-        return {subject: value for subject, value in comparison.medians(name).items() if subject != UPSTREAM}
+        medians = comparison.medians(name)
+        ordered = sorted(medians, key=lambda subject: subject != CORTEX)
+        return {subject: medians[subject] for subject in ordered if subject != UPSTREAM}
 
     plots: dict[str, str] = {}
     for scenario, comparison in compared.items():

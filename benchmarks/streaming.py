@@ -161,7 +161,7 @@ def _left_open(upstream: Server) -> int:
 def _faults(result: PacedResult, where: str) -> list[str]:
     faults = [f"{where}: {count} × {kind}" for kind, count in result.errors.items()]
     if result.first_error:
-        faults.append(f"{where}: the first ends with {result.first_error}")
+        faults.append(f"{where}: the first was {result.first_error}")
     return faults
 
 

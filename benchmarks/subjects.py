@@ -103,6 +103,6 @@ SUBJECTS = {
         Subject("bare", BARE, Stage.bare_proxy),
         Subject("cortex", CORTEX, Stage.cortex),
         Subject("nginx", "nginx", _nginx, installed=lambda: _nginx_path() is not None),
-        Subject("litellm", "litellm", _litellm, installed=_LITELLM.exists, least_seconds=8.0),
+        Subject("litellm", "litellm", _litellm, installed=_LITELLM.exists, least_seconds=15.0),
     )
 }

@@ -61,7 +61,6 @@ class _Exchange:
         self._waited_s = 0.0  # on upstreams, before the commit
         self._last_fault: Fault | None = None  # of an attempt
         self._refused: Fault | None = None  # by a codec, before anything was sent
-        self._encoded: tuple[str, Encoded] | None = None  # of the candidate named last: another key sends the same
         self._keepalive: Keepalive | None = None
 
     async def run(self) -> None:
@@ -102,10 +101,7 @@ class _Exchange:
                     return give_up
                 case Planned() as planned:
                     encoded = self._encode(cascade, planned.candidate)
-                    if encoded is None:
-                        continue
-                    attempt = cascade.begin(self._now(), _RANDOM)
-                    if await self._attempt(cascade, attempt, encoded):
+                    if encoded is not None and await self._attempt(cascade, encoded):
                         return None
 
     def _plan(self) -> Plan | None:
@@ -126,21 +122,18 @@ class _Exchange:
 
     def _encode(self, cascade: Cascade, candidate: Candidate) -> Encoded | None:
         """The request in the candidate's terms; None if it cannot be put so, and the candidate is passed over."""
-        if self._encoded is not None and self._encoded[0] == candidate.name:
-            return self._encoded[1]
         provider = self._runtime.providers[candidate.provider]
         try:
-            encoded = self._operation.encode(provider.codec, provider.models[candidate.model])
+            return self._operation.encode(provider.codec, provider.models[candidate.model])
         except Fault as fault:
             fault.message = self._runtime.redactor.redact(fault.message)
             self._refused = fault
             cascade.passed_over(fault.failure, _what(fault))
             return None
-        self._encoded = candidate.name, encoded
-        return encoded
 
-    async def _attempt(self, cascade: Cascade, attempt: Attempt, encoded: Encoded) -> bool:
+    async def _attempt(self, cascade: Cascade, encoded: Encoded) -> bool:
         """One upstream call. True: the request is settled; False: ask the cascade again."""
+        attempt = cascade.begin(self._now(), _RANDOM)
         seen = AttemptRecord(attempt.candidate.name, attempt.lease.name, self._elapsed_ms())
         self._record.attempts.append(seen)
         self._record.route = attempt.route

@@ -266,7 +266,7 @@ class Cascade:
 
     def _must_do_without(self, now: float) -> bool:
         """Rule 9: whether nobody can be called but those that lack something."""
-        if self._courses or not self._demand.needs:
+        if not self._demand.needs:
             return False
         return needs_give_way(self._skip(planned.candidate, now) for planned in self._plan.planned)
 

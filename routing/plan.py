@@ -92,8 +92,8 @@ def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: flo
 def needs_give_way(skips: Iterable[Skip | None]) -> bool:
     """Whether all that is left are candidates said to lack something: what is said may be out of date.
 
-    `skips`: of every candidate of the plan, none of which was called. One that is only held up (its keys cool, it is
-    ejected) is worth more than one that would have to do without.
+    `skips`: of every candidate of the plan. One that is only held up (its keys cool, it is ejected) is worth more than
+    one that would have to do without.
     """
     kinds = {None if skip is None else skip.kind for skip in skips}
     return SkipKind.LACKS in kinds and kinds <= ABSENCES

@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, frozenset[bytes]] = {
     "n": frozenset({b"1"}),
     "parallel_tool_calls": frozenset({b"true"}),
     "service_tier": frozenset({b'"auto"', b'"default"'}),
+    "stop": frozenset({b"[]"}),
     "store": frozenset({b"false"}),
     "tools": frozenset({b"[]"}),
     "top_logprobs": frozenset({b"0"}),

@@ -130,7 +130,8 @@ class CohereAnswer:
     def _start(self, id: str, events: list[Event]) -> None:
         if not self._started:
             self._started = True
-            self._choice = OpenChoice(id)
+            if not self._bare:
+                self._choice = OpenChoice(id)
             events.append(Start(id, "", 0))
 
     def _add(self, kind: str, frame: _Frame, said: _Message, events: list[Event]) -> None:
@@ -173,7 +174,8 @@ class CohereAnswer:
             self._piece(Call(index, None, Function(None, text)), events)
 
     def _end_call(self, index: int, events: list[Event]) -> None:
-        if self._bare.pop(index, False):
+        if self._bare.get(index):
+            self._bare[index] = False
             self._piece(Call(index, None, Function(None, "{}")), events)
 
     def _piece(self, call: Call, events: list[Event]) -> None:

@@ -52,7 +52,7 @@ _NO_PARAMETERS: Mapping[str, Json] = {"type": "object", "properties": {}}
 class _Function(msgspec.Struct):
     name: str
     description: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: dict[str, msgspec.Raw] | None = None
     strict: bool | None = None
 
 
@@ -63,7 +63,7 @@ class _Tool(msgspec.Struct):
 
 class _Schema(msgspec.Struct, omit_defaults=True):
     name: str
-    schema: msgspec.Raw | None = None
+    schema: dict[str, msgspec.Raw] | None = None
     description: str | None = None
     strict: bool | None = None
 
@@ -132,12 +132,13 @@ class _Encoding:
                 self._body["tool_choice"] = _choice(typed(choice, str | ToolChoice, "tool_choice"))
 
     def _limit(self) -> None:
-        for name in ("max_tokens", "max_completion_tokens"):
-            if name in self._members:
-                asked = typed(self._members.pop(name), int, name)
-                self._body["max_output_tokens"] = max(asked, _LEAST_OUTPUT_TOKENS)
-                if asked < _LEAST_OUTPUT_TOKENS:
-                    self._dropped.append(name)
+        old = self._members.pop("max_tokens", None)
+        name = "max_completion_tokens" if "max_completion_tokens" in self._members else "max_tokens"
+        if (given := self._members.pop(name, old)) is not None:
+            asked = typed(given, int, name)
+            self._body["max_output_tokens"] = max(asked, _LEAST_OUTPUT_TOKENS)
+            if asked < _LEAST_OUTPUT_TOKENS:
+                self._dropped.append(name)
 
     def _think(self) -> bool:
         """Whether the model thinks, as all of these do that are not told otherwise."""

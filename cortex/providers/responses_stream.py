@@ -92,20 +92,20 @@ class ResponsesAnswer:
         kind = frame.type
         if isinstance(frame.delta, str) and frame.delta:
             self._add(kind, frame, frame.delta, events)
-        elif kind == "response.output_item.added" and frame.item is not None:
+        elif frame.item is not None:
             if frame.item.type == "function_call":
-                self._call(frame.output_index, frame.item, events)
-        elif kind == "response.output_item.done" and frame.item is not None:
-            if frame.item.type == "function_call":
-                self._whole_call(frame.output_index, frame.item, events)
+                take = self._call if kind == "response.output_item.added" else self._whole_call
+                take(frame.output_index, frame.item, events)
         elif kind == "response.output_text.annotation.added":
             _annotate([frame.annotation], events)
         elif kind == "response.reasoning_summary_part.added" and frame.summary_index:
             events.append(Delta(reasoning="\n\n"))
         elif kind in _ENDINGS:
             self._end(kind, frame.response, events)
-        elif kind == "error" or frame.error or not kind:
+        elif kind == "error" or frame.error:
             raise classify_error_body(data)
+        elif not kind:
+            raise Fault(FaultKind.INVALID_RESPONSE, "the upstream sent a frame that is no event of a response")
         elif frame.response is not None:
             self._start(frame.response, events)
 
@@ -127,7 +127,8 @@ class ResponsesAnswer:
     def _start(self, response: _Response, events: list[Event]) -> None:
         if not self._started:
             self._started = True
-            self._choice = OpenChoice(response.id)
+            if not self._calls:
+                self._choice = OpenChoice(response.id)
             extra = {"service_tier": response.service_tier} if response.service_tier else None
             events.append(Start(response.id, response.model, int(response.created_at or 0), extra))
 

@@ -11,9 +11,8 @@ from cortex.providers.codec import StreamDecoder
 from cortex.relay.tally import Tally
 from cortex.sse import MAX_EVENT_BYTES
 
-MAX_HELD_BYTES = (
-    MAX_EVENT_BYTES + 1024 * 1024
-)  # of the upstream's, up to and with the first content, in one large frame
+# Of the upstream's, up to and with the first content, which may come in one frame of the largest size.
+MAX_HELD_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 _MAX_ENDING_EVENTS = 4096
 
 

@@ -102,8 +102,7 @@ class Answer:
         self._field_bytes += size
         if size > MAX_LINE_BYTES or self._field_bytes > MAX_HEAD_BYTES or self._field_count > MAX_HEADERS:
             raise _Refused("its headers are too long or too many")
-        if not self.status:  # else it is a trailer
-            self._fields.append((name, value))
+        self._fields.append((name, value))  # trailers too, which nobody looks at
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None

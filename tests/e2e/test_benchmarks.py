@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,9 +21,10 @@ from benchmarks.exchange import EVENTS, SCENARIOS, completion, stream_frames
 from benchmarks.figures import BARE, CORTEX, UPSTREAM
 from benchmarks.load import AnswerReader, LoadResult
 from benchmarks.overhead import run_once
-from benchmarks.processes import ROOT, Server, ServerFailed, free_port, get
+from benchmarks.processes import Server, ServerFailed, free_port, get
 from benchmarks.report import Report, Sample
 from benchmarks.stage import Stage
+from tests.support.benchmark import client, command, scripted
 
 STREAM = b"".join(stream_frames(include_usage=False))
 
@@ -45,14 +45,7 @@ def stage(tmp_path: Path) -> Stage:
 
 async def load(port: int, scenario: str, *options: str) -> tuple[int, dict[str, Any]]:
     """Exit status of the load client, and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load", str(port), scenario, "--warm-up", "0", *options),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, json.loads(output)
+    return await client("load", str(port), scenario, "--warm-up", "0", *options)
 
 
 @pytest.mark.parametrize("scenario", ["latency", "json", "stream", "body-100k"])
@@ -127,16 +120,8 @@ async def test_an_answer_that_never_comes_is_an_error() -> None:
 async def _load_scripted(
     scenario: str, reply: Callable[[asyncio.StreamWriter], None], *options: str
 ) -> tuple[int, dict[str, Any]]:
-    """Load a server that replies to whatever it reads with one script."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65536):
-            reply(writer)
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        return await load(server.sockets[0].getsockname()[1], scenario, *options)
+    async with scripted(reply) as port:
+        return await load(port, scenario, *options)
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=8))
@@ -218,11 +203,9 @@ def test_errors_stand_below_the_table_and_in_the_document() -> None:
 
 
 def test_a_whole_run(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.overhead", "--rounds", "1", "--seconds", "0.1", "--json", str(file)]
-    done = _run([*command, "--scenario", "stream", "--subjects", "bare", "cortex"])
-    assert done[0] == 0, done[2]
-    document = json.loads(file.read_text())
+    options = ("--rounds", "1", "--seconds", "0.1", "--scenario", "stream", "--subjects", "bare", "cortex")
+    code, printed, document = command(tmp_path / "figures.json", "overhead", *options)
+    assert code == 0
     assert document["errors"] == []
     assert set(document["start"]) == {"ready_s", "idle_rss_mib"}
     assert set(document["scenarios"]) == {"stream"}
@@ -230,9 +213,4 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert set(metrics["rate"]) == {UPSTREAM, BARE, CORTEX, "cortex / bare proxy"}
     assert "added_p99_ms" not in metrics
     assert [sample["subject"] for sample in document["samples"]] == [UPSTREAM, BARE, CORTEX]
-    assert "streams of 64 events, 64 connections" in done[1]
-
-
-def _run(command: list[str]) -> tuple[int, str, str]:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stdout, done.stderr
+    assert "streams of 64 events, 64 connections" in printed

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import upstream_cohere as wire
 from tests.support import upstream_openai as openai_wire
+from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, opening, structured, talk
 from tests.support.gateway import Gateway, provider
 from tests.support.upstream import Script, Upstream
@@ -58,6 +59,7 @@ def asked(upstream: Upstream) -> list[Request]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@proves("cohere", "image", "tools", "tool round trip", "tool stream", "usage")
 async def test_a_conversation_with_an_image_and_a_tool(gateway: Gateway, upstream: Upstream, stream: bool) -> None:
     held = await talk(gateway, stream=stream, temperature=0.2, reasoning_effort="low")
     assert held.asked.choices[0].message.content == "I will look."
@@ -102,6 +104,7 @@ async def test_a_function_under_a_name_that_it_does_not_take(
     assert asked(upstream)[0].json["tools"][0]["function"]["name"] == "mcp_get_weather"
 
 
+@proves("cohere", "JSON schema")
 async def test_an_answer_to_a_schema(gateway: Gateway, upstream: Upstream) -> None:
     assert (await structured(gateway)).model_dump() == JSON
     form = asked(upstream)[0].json["response_format"]
@@ -118,6 +121,7 @@ async def test_what_it_cannot_express_is_told(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
+@proves("cohere", "embeddings")
 async def test_embeddings(gateway: Gateway, upstream: Upstream, encoding: Any) -> None:
     async with client_of(gateway) as client:
         answer = await client.embeddings.create(

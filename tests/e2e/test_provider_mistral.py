@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import upstream_openai as wire
 from tests.support import upstream_replies as replies
+from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, structured, talk
 from tests.support.gateway import Gateway
 from tests.support.upstream import Upstream
@@ -68,6 +69,7 @@ async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@proves("mistral", "image", "tools", "tool round trip", "tool stream", "usage")
 async def test_a_conversation_with_an_image_and_a_tool(gateway: Gateway, upstream: Upstream, stream: bool) -> None:
     held = await talk(gateway, stream=stream, seed=7, max_completion_tokens=100)
     assert (held.asked.choices[0].message.model_extra or {})["reasoning_content"] == "Hm."
@@ -109,11 +111,13 @@ async def test_a_conversation_that_began_elsewhere_goes_on_here(
     assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] != FOREIGN
 
 
+@proves("mistral", "JSON schema")
 async def test_an_answer_to_a_schema(gateway: Gateway, upstream: Upstream) -> None:
     assert (await structured(gateway)).model_dump() == JSON
     assert upstream.requests[0].json["response_format"]["json_schema"]["schema"]["required"] == ["city", "celsius"]
 
 
+@proves("mistral", "embeddings")
 async def test_embeddings(gateway: Gateway, upstream: Upstream) -> None:
     async with client_of(gateway) as client:
         answer = await client.embeddings.create(model="chat", input="a", dimensions=2)

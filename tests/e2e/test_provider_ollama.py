@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import upstream_ollama as wire
 from tests.support import upstream_replies as replies
+from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, structured, talk
 from tests.support.gateway import Gateway
 from tests.support.upstream import Upstream
@@ -50,6 +51,7 @@ async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@proves("ollama", "image", "tools", "tool round trip", "tool stream", "usage")
 async def test_a_conversation_with_an_image_and_a_tool(gateway: Gateway, upstream: Upstream, stream: bool) -> None:
     held = await talk(gateway, stream=stream, temperature=1, max_tokens=100, reasoning_effort="low")
     assert (held.asked.choices[0].message.model_extra or {})["reasoning_content"] == "Hm."
@@ -68,12 +70,14 @@ async def test_a_conversation_with_an_image_and_a_tool(gateway: Gateway, upstrea
     assert result == {"role": "tool", "tool_name": CALL[0], "tool_call_id": "call_x1y2z3a4", "content": RESULT}
 
 
+@proves("ollama", "JSON schema")
 async def test_an_answer_to_a_schema(gateway: Gateway, upstream: Upstream) -> None:
     assert (await structured(gateway)).model_dump() == JSON
     assert upstream.requests[0].json["format"]["required"] == ["city", "celsius"]
 
 
 @pytest.mark.parametrize("inputs", ["a", ["a", "b"]])
+@proves("ollama", "embeddings")
 async def test_embeddings(gateway: Gateway, upstream: Upstream, inputs: str | list[str]) -> None:
     async with client_of(gateway) as client:
         answer = await client.embeddings.create(model="chat", input=inputs, dimensions=2)

@@ -18,6 +18,7 @@ from cortex.transport import UpstreamRequest
 from cortex.upstream.transport import MAX_IDLE_PER_ORIGIN, HttpTransport
 from tests.support import upstream_faults as faults
 from tests.support import upstream_replies as replies
+from tests.support.baseline import Baseline
 from tests.support.ports import HOST, dead_url
 from tests.support.transport import SECRET, fault_of_open, fetch, post, read_all
 from tests.support.upstream import Upstream
@@ -114,7 +115,7 @@ async def test_status_headers_and_body(transport: HttpTransport) -> None:
 
 
 async def test_repeated_headers_are_joined_and_odd_bytes_replaced(transport: HttpTransport) -> None:
-    head = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nX-B: caf\xe9\r\nContent-Length: 0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nX-B: caf\xe9 \t\r\nContent-Length: 0\r\n\r\n"
     async with Upstream(raw(head)) as upstream:
         response = await post(transport, upstream.url)
         await response.close()
@@ -157,6 +158,19 @@ async def test_one_connection_serves_many_requests(transport: HttpTransport) -> 
         assert len(upstream.connections) == 1
         assert times[0] > 0
         assert times[1:] == [0, 0, 0, 0]
+
+
+async def test_an_ipv6_address(transport: HttpTransport) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hosts.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nsi")
+        writer.close()
+
+    hosts: list[bytes] = []
+    async with await asyncio.start_server(serve, "::1", 0) as server:
+        authority = f"[::1]:{server.sockets[0].getsockname()[1]}"
+        assert await fetch(transport, f"http://{authority}") == b"si"
+        assert f"\r\nHost: {authority}\r\n".encode() in hosts[0]
 
 
 async def test_concurrent_requests_do_not_wait_for_each_other(transport: HttpTransport) -> None:
@@ -206,23 +220,26 @@ async def test_what_an_upstream_says_out_of_turn_is_nobodys_answer(transport: Ht
 
 async def test_what_the_event_loop_has_not_seen_yet_is_nobodys_answer_either(transport: HttpTransport) -> None:
     """The bytes lie in the client's socket, unread, when the connection is asked for again."""
+    loop = asyncio.get_running_loop()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
         listener.setblocking(False)
         url = f"http://{HOST}:{listener.getsockname()[1]}"
-        opening = asyncio.ensure_future(post(transport, url))
-        server, _ = await asyncio.get_running_loop().sock_accept(listener)
-        with server:
-            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
-            await asyncio.get_running_loop().sock_sendall(server, answer + b"1")
-            assert await read_all(await opening) == b"1"
-            server.send(answer + b"?")
-            again = asyncio.ensure_future(post(transport, url))
-            other, _ = await asyncio.get_running_loop().sock_accept(listener)
-            with other:
-                await asyncio.get_running_loop().sock_sendall(other, answer + b"2")
-                assert await read_all(await again) == b"2"
+
+        async def ask(answer: bytes) -> socket.socket:
+            """A request on a new connection; the server's side of it."""
+            asked = asyncio.ensure_future(fetch(transport, url))
+            server, _ = await loop.sock_accept(listener)
+            assert await loop.sock_recv(server, 1000)
+            await loop.sock_sendall(server, head + answer)
+            assert await asked == answer
+            return server
+
+        with await ask(b"1") as server:
+            server.send(head + b"?")
+            (await ask(b"2")).close()
 
 
 async def test_what_follows_an_answer_at_once_is_nobodys_answer(transport: HttpTransport) -> None:
@@ -315,6 +332,16 @@ async def test_a_reset_of_an_idle_connection_is_no_news(
         gc.collect()
         assert len(upstream.connections) == 2
         assert caplog.records == []
+
+
+async def test_a_connection_that_opens_while_the_transport_closes(transport: HttpTransport, baseline: Baseline) -> None:
+    async with Upstream(OK) as upstream:
+        opening = asyncio.ensure_future(post(transport, upstream.url))
+        await asyncio.sleep(0)
+        await transport.close()
+        with pytest.raises(Fault):
+            await opening
+    await baseline.restored()
 
 
 async def test_closing_the_transport_drops_every_connection(transport: HttpTransport) -> None:

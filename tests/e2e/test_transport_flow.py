@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Self
 
 import pytest
 
@@ -15,12 +15,11 @@ from tests.support.baseline import Baseline, open_descriptors
 from tests.support.ports import HOST
 from tests.support.transport import fetch, post, read_all
 from tests.support.upstream import Upstream
-from tests.support.upstream_http import Connection
-from tests.support.upstream_replies import Reply, chunk, head, json, raw
+from tests.support.upstream_http import PATIENCE_S, Connection
+from tests.support.upstream_replies import Reply, chunk, head, raw, stall
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
-OK = json({"ok": True})
 PIECE_BYTES = 256 * 1024
 PIECES = 200
 UPLOAD_BYTES = 50_000_000
@@ -57,45 +56,64 @@ async def test_a_reader_that_rests_makes_the_upstream_wait(tls: bool) -> None:
 # Too much for the one who takes.
 
 
-@asynccontextmanager
-async def half_deaf(answer: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A server that reads a little, sends `answer` and reads no more. The event: the client has dropped it."""
-    dropped = asyncio.Event()
+class HalfDeaf:
+    """A server that reads a head, sends `answer` and reads no more until it is told to `listen_again`."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self.listen_again = asyncio.Event()
+        self._dropped = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, HOST, 0)
+        self.url = f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def dropped(self) -> None:
+        """Wait until the client has closed the connection."""
+        self.listen_again.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await self._dropped.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        try:
-            while await reader.read(1024):  # slower than the client could send
-                await asyncio.sleep(0.01)
-        except ConnectionError:
-            pass
-        dropped.set()
+        writer.write(self._answer)
+        await self.listen_again.wait()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(PIECE_BYTES):
+                pass
+        self._dropped.set()
         writer.transport.abort()
 
-    server = await asyncio.start_server(serve, HOST, 0, limit=4096)
-    async with server:
-        yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}", dropped
-        server.close()
 
-
-async def test_an_answer_that_comes_amid_the_upload_ends_it(transport: HttpTransport) -> None:
-    async with half_deaf(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno") as (url, dropped):
-        response = await post(transport, url, bytes(UPLOAD_BYTES))
+@pytest.mark.parametrize("taken", [False, True], ids=["no more taken", "all taken that was sent"])
+async def test_an_answer_that_comes_amid_the_upload_ends_it(transport: HttpTransport, taken: bool) -> None:
+    async with HalfDeaf(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno") as server:
+        response = await post(transport, server.url, bytes(UPLOAD_BYTES))
         assert response.status == 413
+        unsent = response._connection._transport.get_write_buffer_size
+        assert unsent() < UPLOAD_BYTES / 2
+        if taken:
+            server.listen_again.set()
+            while unsent():
+                await asyncio.sleep(0.001)
         assert await read_all(response) == b"no"
-        await dropped.wait()
+        await server.dropped()
 
 
 async def test_a_promise_amid_the_upload_does_not_end_it(transport: HttpTransport) -> None:
-    async with half_deaf(b"HTTP/1.1 102 Processing\r\n\r\n") as (url, dropped):
-        opening = asyncio.ensure_future(post(transport, url, bytes(UPLOAD_BYTES)))
+    async with HalfDeaf(b"HTTP/1.1 102 Processing\r\n\r\n") as server:
+        opening = asyncio.ensure_future(post(transport, server.url, bytes(UPLOAD_BYTES)))
         done, _ = await asyncio.wait([opening], timeout=0.1)
         assert not done
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        await dropped.wait()
+        await server.dropped()
 
 
 # Giving up.

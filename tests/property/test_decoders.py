@@ -12,15 +12,22 @@ from hypothesis import strategies as st
 from cortex.chat import Broken, End, Event
 from cortex.errors import MAX_COOLDOWN_S, Fault, FaultKind
 from cortex.ndjson import NdjsonDecoder
-from cortex.providers import CODECS, codec_for
 from cortex.providers.codec import Encoded, Model
 from cortex.providers.limits import retry_after_s
 from cortex.sse import SseDecoder
-from tests.unit.providers.build import GOLDEN, chat_request, comparable, outcome
+from tests.unit.providers.build import (
+    GOLDEN,
+    WIRES,
+    chat_request,
+    comparable,
+    golden_call,
+    golden_codec,
+    golden_model,
+    outcome,
+)
 
-CALL = Encoded("/")
 EMBEDDINGS_CALL = Encoded("/", memo=1)
-TYPES = st.sampled_from(sorted(CODECS))
+TYPES = st.sampled_from(WIRES)
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 LINES = st.one_of(
     st.sampled_from([b"", b"data", b"data:", b"data: a", b"data:  b", b"event: x", b": c", b"id: 1", b"datax: y"]),
@@ -132,7 +139,7 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 def decode(type_: str, chunks: list[bytes]) -> list[Event]:
-    decoder = codec_for(type_).chat_decoder(CALL)
+    decoder = golden_codec(type_).chat_decoder(golden_call(type_))
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
     return events + decoder.end()
 
@@ -150,8 +157,8 @@ def test_any_bytes_give_events_that_end_once_and_do_not_depend_on_the_chunking(
 @given(TYPES, FRAMES)
 @settings(deadline=None)
 def test_only_a_fault_escapes_from_whole_answers(type_: str, body: bytes) -> None:
-    codec = codec_for(type_)
-    events = outcome(lambda: codec.decode_chat(CALL, body))
+    codec = golden_codec(type_)
+    events = outcome(lambda: codec.decode_chat(golden_call(type_), body))
     assert isinstance(events, Fault) or isinstance(events[-1], End)
     embeddings = outcome(lambda: codec.decode_embeddings(EMBEDDINGS_CALL, body))
     assert isinstance(embeddings, Fault) or len(embeddings.vectors) == 1
@@ -182,7 +189,7 @@ HEADERS = st.dictionaries(
 @given(TYPES, st.integers(100, 999), HEADERS, FRAMES)
 @settings(deadline=None)
 def test_every_error_answer_has_a_fault(type_: str, status: int, headers: dict[str, str], body: bytes) -> None:
-    fault = codec_for(type_).classify(status, headers, body)
+    fault = golden_codec(type_).classify(status, headers, body)
     assert isinstance(fault.kind, FaultKind)
     assert 0 < len(fault.message) <= 500
     assert fault.retry_after_s is None or 0 <= fault.retry_after_s <= MAX_COOLDOWN_S
@@ -199,7 +206,8 @@ SCALARS = st.sampled_from([None, True, 0, 1, -1, 2.5, "", "x", "tool", "assistan
 _REQUEST_MEMBERS = (
     "messages tools tool_choice n stop seed temperature max_tokens response_format reasoning_effort logprobs "
     "options think keep_alive frobnicate role content tool_calls tool_call_id name refusal type function "
-    "arguments extra_content image_url input_audio file"
+    "arguments extra_content image_url input_audio file url detail file_id parameters strict verbosity reasoning "
+    "web_search_options user_location approximate top_p max_completion_tokens thinking"
 )
 REQUEST_MEMBERS = st.sampled_from(_REQUEST_MEMBERS.split())
 REQUESTS = st.dictionaries(
@@ -216,12 +224,13 @@ REQUESTS = st.dictionaries(
 @given(TYPES, REQUESTS, st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_a_request_is_encoded_or_refused(type_: str, body: dict[str, object], stream: bool) -> None:
-    request = chat_request(msgspec.json.encode(body | {"stream": stream}))
-    call = outcome(lambda: codec_for(type_).encode_chat(request, Model("m", 4096)))
+    request, model = chat_request(msgspec.json.encode(body | {"stream": stream})), golden_model(type_)
+    call = outcome(lambda: golden_codec(type_).encode_chat(request, Model(model, 4096)))
     if isinstance(call, Fault):
         assert call.kind in (FaultKind.UNSUPPORTED, FaultKind.BAD_REQUEST)
         assert call.param in body
     else:
         sent = msgspec.json.decode(call.body)
-        assert sent.get("model") == "m" or "/m:" in call.path
+        assert sent.get("model") == model or f"/{model}:" in call.path
+        assert call.path == golden_call(type_).path or golden_call(type_).path == "/"
         assert {name.partition(".")[0] for name in call.dropped} <= body.keys()

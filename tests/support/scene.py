@@ -26,6 +26,7 @@ from tests.support.invariants import assert_settled, hung_up
 from tests.support.upstream import Script, Upstream
 from tests.support.wires import WIRES, Wire
 
+PATIENCE_S = 30.0
 SOUND = "sound"  # the candidate behind the one that misbehaves, and what it says
 KEYS = ("sk-canary-one", "plain.canary.two", "sk-canary-three")
 
@@ -221,7 +222,10 @@ class Scene:
         """One request, with what its client makes of the answer."""
         body = case.client.body(self.target(case, alone=alone), stream=case.stream)
         self._asked += 1
-        async with self.gateway.client.post(case.client.path, json=body, headers=headers) as response:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            self.gateway.client.post(case.client.path, json=body, headers=headers) as response,
+        ):
             data = await response.read()
             try:
                 view = case.client.read(response.status, response.headers, data)

@@ -43,7 +43,8 @@ async def fetch(transport: HttpTransport, url: str) -> bytes:
 
 async def fault_of_open(transport: HttpTransport, url: str, connect_timeout_s: float = 5.0) -> Fault:
     with pytest.raises(Fault) as caught:
-        await post(transport, url, connect_timeout_s=connect_timeout_s)
+        async with asyncio.timeout(PATIENCE_S):
+            await post(transport, url, connect_timeout_s=connect_timeout_s)
     assert SECRET not in caught.value.message
     assert url.partition("://")[2] in caught.value.message
     return caught.value

@@ -118,6 +118,12 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
+def json_head(length: int | None = None) -> bytes:
+    """Of a JSON answer that will be so long; None: that ends with the connection."""
+    framing = {"Connection": "close"} if length is None else {"Content-Length": str(length)}
+    return head(200, {"Content-Type": "application/json", **framing})
+
+
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 

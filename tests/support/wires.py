@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.support import upstream_ollama as ollama
@@ -18,6 +18,7 @@ from tests.support.upstream_replies import Framing, Reply, Step
 
 Json = Any
 TOKENS = ("Hel", "lo", " wör", "ld")
+TEXT = "".join(TOKENS)
 
 
 def sse(value: Json, name: str | None = None) -> bytes:
@@ -65,6 +66,10 @@ class Wire:
 
     def stream(self, tokens: Sequence[str] = TOKENS) -> Reply:
         return self.streamed(*self.frames(tokens), *self.ending)
+
+    def body(self, text: str = TEXT) -> bytes:
+        """A JSON answer's."""
+        return json.dumps(self.whole(text)).encode()
 
     def answer(self, text: str) -> Reply:
         return replies.json(self.whole(text))
@@ -119,6 +124,9 @@ OPENAI = Wire(
     aborted=((_openai_chunk({}, "abort"), _DONE), (_openai_chunk({}, "error"), _DONE)),
     cut_call=tuple(_OPENAI_CALL),
 )
+
+# The same frames, but rendered anew for every client.
+MISTRAL = replace(OPENAI, type="mistral")
 
 
 # Ollama
@@ -305,4 +313,4 @@ COHERE = Wire(
     ),
 )
 
-WIRES = (OPENAI, OLLAMA, GEMINI, ANTHROPIC, COHERE)
+WIRES = (OPENAI, MISTRAL, OLLAMA, GEMINI, ANTHROPIC, COHERE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex.chat import ChatRequest
@@ -58,6 +58,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(messages=JSON, tools=JSON, response_format=JSON)
 def test_whatever_the_members_hold_there_is_an_answer(messages: object, tools: object, response_format: object) -> None:
     assert request(messages=messages, tools=tools, response_format=response_format).needs <= set(CAPABILITIES)

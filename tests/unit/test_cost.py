@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex.chat import Usage
@@ -54,6 +54,7 @@ tokens = st.integers(0, 10**7)
 prices = st.none() | st.floats(0, 1000)
 
 
+@settings(deadline=None)
 @given(prices, prices, prices, prices, tokens, tokens, tokens, tokens)
 def test_a_cost_is_never_negative_and_never_below_what_the_answer_alone_costs(
     input_usd: float | None,

@@ -22,7 +22,7 @@ from tests.support.fault_table import fault
 from tests.support.gateway import Gateway, cascade
 from tests.support.invariants import assert_settled
 from tests.support.raw_client import Answer, RawClient, request
-from tests.support.scene import KEYS, SOUND, Case, Scene, cases
+from tests.support.scene import KEYS, PATIENCE_S, SOUND, Case, Scene, cases
 from tests.support.upstream import Upstream
 from tests.support.upstream_replies import Reply, stall, until
 from tests.support.wires import OLLAMA, OPENAI, TOKENS
@@ -283,7 +283,8 @@ async def _patiently(scene: Scene, case: Case, go_on: asyncio.Event) -> View:
     """Reads eight comments before the upstream says a word: at fifteen seconds each, two minutes."""
     body = case.client.body(scene.target(case), stream=True)
     scene.asked_outside()
-    async with scene.gateway.client.post(case.client.path, json=body) as response:
+    asking = scene.gateway.client.post(case.client.path, json=body)
+    async with asyncio.timeout(PATIENCE_S), asking as response:
         seen = b""
         while seen.count(b": ping\n\n") < 8:
             assert response.status == 200

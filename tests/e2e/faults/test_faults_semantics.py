@@ -10,9 +10,8 @@ from tests.support.fault_table import fault
 from tests.support.scene import Case, Scene, alike, cases, cuts, moves_on
 from tests.support.upstream_replies import Reply, Step, close, stall
 from tests.support.wires import OPENAI as OPENAI_WIRE
-from tests.support.wires import TOKENS, WIRES
+from tests.support.wires import TEXT, WIRES
 
-TEXT = "".join(TOKENS)
 MARKED = tuple(wire for wire in WIRES if wire.marker)
 CALLING = tuple(wire for wire in WIRES if wire.cut_call is not None)
 

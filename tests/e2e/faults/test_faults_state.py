@@ -104,8 +104,15 @@ async def test_a_probe_whose_client_leaves_makes_way_for_the_next() -> None:
 async def test_keys_retries_failovers_and_nesting_never_make_more_calls_than_allowed(
     attempts: int, stream: bool
 ) -> None:
-    """Three keys at each of five candidates, each failing in its own way, in cascades within cascades."""
-    failures = ((429, "Rate limit reached"), (500, "broken"), (401, "no such key"), (503, "busy"), (404, "no model"))
+    """Three keys at each candidate, each of which fails in its own way, in cascades within cascades."""
+    failures = (
+        (429, "Rate limit reached"),
+        (500, "broken"),
+        (401, "no such key"),
+        (503, "busy"),
+        (404, "no model"),
+        (529, "busy"),
+    )
     async with contextlib.AsyncExitStack() as stack:
         upstreams = [
             await stack.enter_async_context(Upstream(wire.refusal(status, message)))

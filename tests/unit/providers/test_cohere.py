@@ -117,6 +117,13 @@ def test_a_call_without_arguments_that_was_cut_gets_none() -> None:
     assert decoded(start + call + end(b"TOOL_CALL"))[1:] == [begun, filled, Finish("tool_calls"), End()]
 
 
+def test_a_start_that_comes_late_forgets_no_call() -> None:
+    call = b'data: {"type":"tool-call-start","delta":{"message":{"tool_calls":{"id":"1","function":{"name":"f"}}}}}\n\n'
+    start = b'data: {"type":"message-start","id":"m"}\n\n'
+    end = b'data: {"type":"message-end","delta":{"finish_reason":"COMPLETE"}}\n\n'
+    assert decoded(call + start + end)[-2:] == [Finish("tool_calls"), End()]
+
+
 @pytest.mark.parametrize(
     ("told", "usage"),
     [
@@ -144,7 +151,14 @@ def test_embeddings() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"null", b"<html>", b'{"message":"no"}', b'{"embeddings":[[1]]}', b'{"embeddings":{"float":[[1.0]]}}'],
+    [
+        b"null",
+        b"<html>",
+        b'{"message":"no"}',
+        b'{"embeddings":[[1]]}',
+        b'{"embeddings":{"float":[[1.0]]}}',
+        b'{"embeddings":{"float":[[1.0],[1.0],[1.0]]}}',
+    ],
 )
 def test_what_is_no_embeddings_answer_is_a_fault(body: bytes) -> None:
     call = CODEC.encode_embeddings(embeddings_request(b'{"input":["a","b"]}'), Model("embed-v4.0"))

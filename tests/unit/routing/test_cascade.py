@@ -438,6 +438,13 @@ def test_settling_twice_and_asking_too_early_are_mistakes() -> None:
         request.cascade.succeeded(attempt, 0, latency_s=1)
 
 
+def test_what_was_said_before_a_cancelled_call_does_not_count() -> None:
+    request = Request()
+    request.run(UNSUPPORTED)
+    request.cascade.cancelled(request.attempt(), 1)
+    assert request.give_up() == GiveUp(Reason.DEADLINE)
+
+
 def test_closing_gives_everything_back_and_may_be_repeated() -> None:
     request = Request()
     request.attempt()
@@ -560,6 +567,7 @@ def test_where_every_candidate_lacks_something_the_providers_judge_in_order() ->
         ("ejected", ["b"], Reason.FAILED),  # called although it is ejected, and then there is none
         ("failing", ["b"], Reason.FAILED),
         ("disabled", ["a"], Reason.FAILED),
+        ("refusing its key", ["b", "a"], Reason.FAILED),
         ("off", ["a"], Reason.FAILED),
         ("too small", ["a"], Reason.FAILED),
         ("refused", ["a"], Reason.FAILED),
@@ -590,7 +598,7 @@ def test_those_that_lack_something_are_called_where_no_other_can_ever_serve(
     called = []
     while isinstance(move := request.next(), Attempt):
         called.append(move.candidate.provider)
-        request.fail(move, MODEL)
+        request.fail(move, KEY if out == "refusing its key" and move.candidate is able else MODEL)
     assert called == asked
     assert isinstance(move, GiveUp)
     assert move.reason is reason
