@@ -6,7 +6,7 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check format bench bench-peers providers-page lock clean
 
 help:
 	@echo "make demo    serve the demo on port 4000: no key, no network"
@@ -35,7 +35,13 @@ format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(DEV_READY)
-	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.all --quick
+
+bench-peers:
+	scripts/bench_peers.sh
+
+providers-page: $(DEV_READY)
+	$(BIN)/python -m scripts.providers_page
 
 lock:
 	scripts/lock.sh

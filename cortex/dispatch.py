@@ -8,18 +8,18 @@ exactly one in-protocol error and never a false end.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Mapping
 
 from cortex.cost import cost_usd
 from cortex.dialects.dialect import Provenance
+from cortex.entry import plan_for
 from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
 from cortex.keepalive import Keepalive
 from cortex.operation import Operation
 from cortex.providers.codec import Encoded
-from cortex.refusal import refusal, request_error, unknown_name
+from cortex.refusal import CUT, cut_error, error_headers, refusal, request_error
 from cortex.relay import Relay, Tally
 from cortex.runtime import Provider, Runtime
 from cortex.sink import ClientGone, Sink
@@ -28,13 +28,12 @@ from cortex.telemetry.record import AttemptRecord, CandidateRecord, RequestRecor
 from cortex.transport import UpstreamRequest, UpstreamResponse
 from cortex.watchdog import Expired, Watchdog
 from routing.cascade import Attempt, Cascade, GiveUp, Reason, Wait
-from routing.graph import Candidate, Entry
-from routing.plan import Plan, Planned, walk
+from routing.graph import Candidate
+from routing.plan import Plan, Planned
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _LAST_BYTES_S = 1.0  # how long an upstream may take to close its body after the terminal marker
-_CUT_CODE = "upstream_stream_broken"
 _RANDOM = random.Random()  # one a process: seeding one a request would cost more than planning it
 
 
@@ -76,9 +75,10 @@ class _Exchange:
                 self._keepalive.stop()
 
     async def _run(self) -> None:
-        plan = self._plan()
-        if plan is None:
-            await self._refuse(request_error(self._unknown()))
+        try:
+            plan = plan_for(self._runtime, self._operation, self._now(), _RANDOM)
+        except Fault as unknown:
+            await self._refuse(request_error(unknown))
             return
         cascade = Cascade(plan, self._runtime.state, self._runtime.retries, self._operation.demand, self._deadline)
         if self._operation.stream:
@@ -103,20 +103,6 @@ class _Exchange:
                     encoded = self._encode(cascade, planned.candidate)
                     if encoded is not None and await self._attempt(cascade, encoded):
                         return None
-
-    def _plan(self) -> Plan | None:
-        graph = self._runtime.graph
-        asked, pinned = self._operation.model, self._operation.provider
-        if pinned is None:
-            entry = graph.resolve(asked)
-        elif pinned not in graph.providers:
-            return None
-        else:
-            entry = graph.resolve(pinned if asked is None else f"{pinned}/{asked}") or graph.resolve(asked)
-        if entry is None:
-            return None
-        plan = walk(graph, entry, self._runtime.state, self._operation.demand, self._now(), _RANDOM)
-        return plan if pinned is None else _only(plan, pinned, entry)
 
     # One attempt
 
@@ -308,15 +294,8 @@ class _Exchange:
     async def _cut(self, fault: Fault) -> None:
         """One in-protocol error, and no end that would make a cut answer look whole."""
         record = self._record
-        record.outcome, record.status, record.error = "cut", 200, _CUT_CODE
-        error = ClientError(
-            502,
-            f"the answer was cut: {fault.message}",
-            "server_error",
-            "deadline_exceeded" if fault.kind is FaultKind.DEADLINE else _CUT_CODE,
-            should_retry=False,
-            attempts=tuple(attempt.summary() for attempt in record.attempts),
-        )
+        record.outcome, record.status, record.error = "cut", 200, CUT
+        error = cut_error(fault, record)
         await self._sink.write(self._operation.stream_error(error, record.request_id))
         await self._sink.end()
 
@@ -336,27 +315,9 @@ class _Exchange:
 
     # What is told of it
 
-    def _unknown(self) -> Fault:
-        operation, graph = self._operation, self._runtime.graph
-        if operation.provider is not None and operation.provider not in graph.providers:
-            return unknown_name(graph, operation.provider, "provider")
-        return unknown_name(graph, operation.model or "")
-
     def _headers(self) -> Mapping[str, str]:
-        record = self._record
-        record.overhead_ms = self._elapsed_ms() - self._waited_s * 1000
-        headers = {
-            "x-cortex-attempts": str(len(record.attempts)),
-            "x-cortex-cache": record.cache,
-            "x-cortex-overhead-ms": f"{record.overhead_ms:.3f}",
-        }
-        if record.model is not None:
-            headers["x-cortex-model"] = record.model
-        if record.route:
-            headers["x-cortex-route"] = ">".join(record.route)
-        if record.dropped and record.model is not None:
-            headers["x-cortex-warning"] = f"dropped={','.join(record.dropped)}"
-        return headers
+        self._record.overhead_ms = self._elapsed_ms() - self._waited_s * 1000
+        return self._record.headers()
 
     def _provenance(self, call: _Call) -> Provenance:
         return Provenance(
@@ -409,24 +370,9 @@ class _Call:
         return (now if self.committed_at is None else self.committed_at) - self.started
 
 
-def error_headers(error: ClientError) -> dict[str, str]:
-    """Retry-After in whole seconds and x-should-retry, where they are known."""
-    headers: dict[str, str] = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
-    if error.should_retry is not None:
-        headers["x-should-retry"] = "true" if error.should_retry else "false"
-    return headers
-
-
 def _what(refusal: Fault) -> str:
     """What cannot be put in a provider's terms: the member, or where that says too little, the sentence."""
     return refusal.message if refusal.param in (None, "messages") else str(refusal.param)
-
-
-def _only(plan: Plan, provider: str, entry: Entry) -> Plan | None:
-    kept = tuple(planned for planned in plan.planned if planned.candidate.provider == provider)
-    return Plan(entry, kept) if kept else None
 
 
 def _is_json(response: UpstreamResponse) -> bool:

@@ -14,6 +14,7 @@ from routing.cascade import GiveUp, Reason
 from routing.graph import Graph
 
 NOTHING_TO_ASK = "no_candidate_available"  # the error's code
+CUT = "upstream_stream_broken"
 MAX_RETRY_AFTER_S = 30.0  # official SDKs sleep for as long as they are told, or give up above a limit of their own
 
 
@@ -66,6 +67,28 @@ def request_error(fault: Fault, attempts: tuple[dict[str, object], ...] = ()) ->
         should_retry=False,
         attempts=attempts,
     )
+
+
+def cut_error(fault: Fault, record: RequestRecord) -> ClientError:
+    """The answer broke after content had gone: what ends its stream."""
+    return ClientError(
+        502,
+        f"the answer was cut: {fault.message}",
+        "server_error",
+        "deadline_exceeded" if fault.kind is FaultKind.DEADLINE else CUT,
+        should_retry=False,
+        attempts=tuple(attempt.summary() for attempt in record.attempts),
+    )
+
+
+def error_headers(error: ClientError) -> dict[str, str]:
+    """Retry-After in whole seconds and x-should-retry, where they are known."""
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
+    return headers
 
 
 def _limited(wait_s: float | None, last: Fault | None, attempts: tuple[dict[str, object], ...]) -> ClientError:

@@ -14,10 +14,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import uvloop
+from hypothesis import settings
 from pytest_asyncio import is_async_test
 
 from cortex.upstream.transport import HttpTransport
 from tests.support.baseline import SETTLE_S, Baseline, gone, open_descriptors, other_tasks
+
+settings.register_profile("cortex", deadline=None)  # a busy machine is no failure
+settings.load_profile("cortex")
 
 _LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from cortex.chat import Json
 from cortex.dialects.dialect import Dialect
-from cortex.dispatch import error_headers
 from cortex.errors import ClientError
+from cortex.refusal import error_headers
 from cortex.runtime import Runtime
 from cortex.server.body import BodyShare
 from cortex.server.sink import ResponseSink

@@ -76,6 +76,21 @@ class RequestRecord:
     overhead_ms: float | None = None
     traceparent: str | None = None
 
+    def headers(self) -> dict[str, str]:
+        """What an answer's headers tell of it, as far as it is known when they go."""
+        told = {
+            "x-cortex-attempts": str(len(self.attempts)),
+            "x-cortex-cache": self.cache,
+            "x-cortex-overhead-ms": f"{self.overhead_ms or 0.0:.3f}",
+        }
+        if self.model is not None:
+            told["x-cortex-model"] = self.model
+        if self.route:
+            told["x-cortex-route"] = ">".join(self.route)
+        if self.dropped and self.model is not None:
+            told["x-cortex-warning"] = f"dropped={','.join(self.dropped)}"
+        return told
+
     def decision(self) -> dict[str, Json]:
         """The record as /api/decisions shows it."""
         return {
