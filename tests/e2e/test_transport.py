@@ -22,6 +22,7 @@ from tests.support.baseline import Baseline
 from tests.support.ports import HOST, dead_url
 from tests.support.transport import SECRET, fault_of_open, fetch, post, read_all
 from tests.support.upstream import Upstream
+from tests.support.upstream_http import PATIENCE_S
 from tests.support.upstream_replies import Framing, Reply, close, json, raw, reset, stall, stream, until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -310,7 +311,9 @@ async def test_a_connection_closed_while_idle_is_not_reused(transport: HttpTrans
     async with Upstream([OK.then(close), OK]) as upstream:
         await fetch(transport, upstream.url)
         await upstream.connections[0].gone()
-        await asyncio.sleep(0.01)  # nothing shows that the client's socket has been read
+        async with asyncio.timeout(PATIENCE_S):
+            while len(transport._idle):
+                await asyncio.sleep(0.001)
         await fetch(transport, upstream.url)
         assert len(upstream.connections) == 2
 
