@@ -64,6 +64,11 @@ class SseDecoder:
         self._check_size(len(self._pending))
         return events
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether the next byte begins a frame: nothing of one is held."""
+        return not self._pending and not self._at_start
+
     def rest(self) -> bytes:
         """What came after the last whole frame; b"" if only line ends did."""
         rest = bytes(self._pending)

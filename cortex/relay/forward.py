@@ -29,7 +29,11 @@ MAX_ENDING_BYTES = 8 * 1024 * 1024  # after the first finish reason; other choic
 _TELLING = re.compile(rb'"(?:error|finish_reason|usage|tool_calls|function_call)"\s*:\s*[^\sn]')
 _ESCAPED_ASCII = rb"\u00"
 _CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\{')
+_DATA = b"data: "
+_AROUND_DATA_BYTES = len(_DATA) + 2  # and the blank line
+_RUN = re.compile(rb"(?:data: \{[^\r\n]*\}\n\n)+")
 _check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
+_check_lines = msgspec.json.Decoder(msgspec.Raw).decode_lines
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -61,10 +65,10 @@ class Forward:
             return b""
         ready: list[bytes] = []
         try:
-            self._relay(self._sse.feed(data), ready)
+            self._feed(data, ready)
         except Fault as fault:
             self._fail(fault)
-        return b"".join(ready)
+        return ready[0] if len(ready) == 1 else b"".join(ready)
 
     def end(self) -> bytes:
         """The marker may lack its blank line: the decoder says whether what is left over is that."""
@@ -80,6 +84,27 @@ class Forward:
         except Fault as fault:
             self._fail(fault)
         return b"".join(ready)
+
+    def _feed(self, data: bytes, ready: list[bytes]) -> None:
+        """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
+        start, size = 0, len(data)
+        while start < size and not self.whole:
+            if self.committed and not self._ending and self._sse.between_frames:
+                end = _plain_run(data, start)
+                if end > start:
+                    self._pass_run(data[start:end], ready)
+                    start = end
+                    continue
+            end = data.find(b"\n\n", start) + 2
+            end = end if end > 1 else size
+            self._relay(self._sse.feed(data[start:end]), ready)
+            start = end
+
+    def _pass_run(self, run: bytes, ready: list[bytes]) -> None:
+        frames = run.count(b"\n\n")
+        self.tally.frames += frames
+        self.tally.output_bytes += max(frames, len(run) - frames * (self._around_text_bytes + _AROUND_DATA_BYTES))
+        ready.append(run)
 
     def _relay(self, frames: Sequence[SseEvent], ready: list[bytes]) -> None:
         """Append to `ready` what the client may see now. Raises Fault; what was appended before it stands."""
@@ -140,6 +165,38 @@ class Forward:
     def _fail(self, fault: Fault) -> None:
         self.fault = fault
         self._held.clear()
+
+
+def _plain_run(data: bytes, start: int) -> int:
+    """The end of the frames from `start` on that surely bring text only, in valid JSON; `start` if there are none.
+
+    As `_is_plain`, with a few calls for all of them.
+    """
+    run = _RUN.match(data, start)
+    if run is None:
+        return start
+    end = run.end()
+    if (telling := _TELLING.search(data, start, end)) is not None:
+        end = _frame_start(data, start, telling.start())
+    if (escaped := data.find(_ESCAPED_ASCII, start, end)) >= 0:
+        end = _frame_start(data, start, escaped)
+    if end == start:
+        return start
+    lines = data[start + len(_DATA) : end - 1].replace(b"\n\n" + _DATA, b"\n")
+    try:
+        frames = _check_lines(lines)
+        if not lines.isascii():
+            lines.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return start
+    count = data.count(b"\n\n", start, end)
+    return end if len(frames) == len(_CHOICES.findall(lines)) == count else start
+
+
+def _frame_start(data: bytes, start: int, place: int) -> int:
+    """Where the frame begins that has the byte at `place`; `start` is where the first one does."""
+    found = data.rfind(b"\n\n", start, place)
+    return start if found < 0 else found + 2
 
 
 def _is_plain(frame: SseEvent) -> bool:

@@ -90,22 +90,27 @@ class Log:
             time.sleep(_BATCH_S)  # one switch of threads a batch: a busy event loop is not woken for each line
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            for item in batch:
-                if item is None:
-                    self._flush()
-                    return
-                at, level, entry = item
-                self._write(at, level, request_fields(entry) if isinstance(entry, RequestRecord) else entry)
-            self._flush()
+            self._write("".join([self._line(*item) for item in batch if item is not None]))
+            if None in batch:
+                return
 
-    def _write(self, at: float, level: str, fields: dict[str, Json]) -> None:
+    def _line(self, at: float, level: str, entry: Json) -> str:
+        fields = request_fields(entry) if isinstance(entry, RequestRecord) else entry
+        fields = {name: self._told(name, value) for name, value in fields.items()}
+        if self._json:
+            return _json_line(at, level, fields) + "\n"
+        return _console_line(at, level, fields, self._colour) + "\n"
+
+    def _write(self, lines: str) -> None:
+        """One call for all of them: a terminal that is not buffered takes each as a system call."""
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            self._write(at, "warning", {"message": "log lines dropped: the log could not keep up", "dropped": dropped})
-        fields = {name: self._told(name, value) for name, value in fields.items()}
-        line = _json_line(at, level, fields) if self._json else _console_line(at, level, fields, self._colour)
+            lines += self._line(
+                time.time(), "warning", {"message": "log lines dropped: the log could not keep up", "dropped": dropped}
+            )
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(lines)
+            self._stream.flush()
         except (OSError, ValueError):
             self._dropped += 1  # the terminal has gone; a log must not end the process
 
@@ -113,12 +118,6 @@ class Log:
         if isinstance(value, bool | int | float) or value is None or name in _IDENTIFIERS:
             return value
         return self._redact(str(value))
-
-    def _flush(self) -> None:
-        try:
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._dropped += 1
 
 
 def request_fields(record: RequestRecord) -> dict[str, Json]:
