@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from cortex.telemetry.log import Log
 from cortex.telemetry.telemetry import Telemetry
 from cortex.upstream.transport import HttpTransport
 
+_SWITCH_S = 0.0005  # how long another thread, the log's, may keep the event loop from going on
 _GC_THRESHOLD = 50_000  # container objects between two young collections: a request makes few cycles
 
 
@@ -55,6 +57,7 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
+        sys.setswitchinterval(_SWITCH_S)
         ready(app, address)
         await stop.asked.wait()
         await _drain(app, listener, stop)

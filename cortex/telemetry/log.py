@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TextIO
 
 from cortex.chat import Json
@@ -20,6 +21,8 @@ from cortex.telemetry.record import RequestRecord
 LEVELS = ("debug", "info", "warning", "error")
 _QUEUED_LINES = 10_000
 _BATCH_S = 0.05
+_REMEMBERED = 1024
+_REMEMBERED_CHARS = 100
 _IDENTIFIERS = frozenset({"request_id", "trace_id"})  # random by design, and checked to be no more than that
 _COLOURS = {"debug": "\x1b[2m", "info": "", "warning": "\x1b[33m", "error": "\x1b[31m"}
 _RESET = "\x1b[0m"
@@ -47,6 +50,7 @@ class Log:
         self._json = format == "json"
         self._level = LEVELS.index(level)
         self._redact = redact
+        self._redact_again = lru_cache(_REMEMBERED)(redact)  # names of models and routes come with every request
         self._colour = not self._json and self._stream.isatty()
 
     def start(self) -> None:
@@ -117,7 +121,8 @@ class Log:
     def _told(self, name: str, value: Json) -> Json:
         if isinstance(value, bool | int | float) or value is None or name in _IDENTIFIERS:
             return value
-        return self._redact(str(value))
+        text = str(value)
+        return self._redact_again(text) if len(text) <= _REMEMBERED_CHARS else self._redact(text)
 
 
 def request_fields(record: RequestRecord) -> dict[str, Json]:
