@@ -9,9 +9,10 @@ from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault, FaultKind
 from cortex.providers import faults
 from cortex.providers.anthropic_request import FIRST_VERSION, encode_chat
-from cortex.providers.anthropic_stream import ROWS, AnthropicAnswer, AnthropicStreamDecoder
+from cortex.providers.anthropic_stream import ROWS, AnthropicAnswer
 from cortex.providers.canonical import unsupported
 from cortex.providers.codec import Encoded, Model, StreamDecoder
+from cortex.providers.marked_stream import MarkedStreamDecoder
 
 
 class AnthropicCodec:
@@ -27,7 +28,7 @@ class AnthropicCodec:
         return encode_chat(request, model, self._version)
 
     def chat_decoder(self, call: Encoded) -> StreamDecoder:
-        return AnthropicStreamDecoder()
+        return MarkedStreamDecoder(AnthropicAnswer())
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         return AnthropicAnswer().take_whole(body)

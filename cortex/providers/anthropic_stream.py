@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Broken, Delta, End, Event, Finish, Start, ToolCallDelta, Usage
+from cortex.chat import Delta, End, Event, Finish, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, row
 from cortex.providers.openai_wire import whole_json
-from cortex.sse import SseDecoder
 
 MAX_ARGUMENT_CHARS = 8 * 1024 * 1024
 _MAX_CALLS = 4096
@@ -225,37 +224,6 @@ class AnthropicAnswer:
         """Later counts replace earlier ones; what a later one leaves out stands."""
         if isinstance(usage, dict):
             self._usage |= {name: value for name, value in usage.items() if value is not None}
-
-
-class AnthropicStreamDecoder:
-    """Implements cortex.providers.codec.StreamDecoder for one answer."""
-
-    def __init__(self) -> None:
-        self._sse = SseDecoder()
-        self._answer = AnthropicAnswer()
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._over:
-            return events
-        try:
-            for frame in self._sse.feed(data):
-                if frame.data:
-                    self._answer.take(frame.data, events)
-                    if self._answer.done:
-                        self._over = True
-                        break
-        except Fault as fault:
-            self._over = True
-            events.append(Broken(fault))
-        return events
-
-    def end(self) -> list[Event]:
-        if self._over:
-            return []
-        self._over = True
-        return [Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker"))]
 
 
 def read_usage(told: dict[str, Any]) -> Usage | None:

@@ -12,7 +12,8 @@ from cortex.errors import Fault, FaultKind
 from cortex.providers import faults
 from cortex.providers.codec import Encoded, Model, StreamDecoder
 from cortex.providers.cohere_request import encode_chat, encode_embeddings
-from cortex.providers.cohere_stream import ROWS, CohereAnswer, CohereStreamDecoder, read_usage
+from cortex.providers.cohere_stream import ROWS, CohereAnswer, read_usage
+from cortex.providers.marked_stream import MarkedStreamDecoder
 
 
 class CohereCodec:
@@ -25,7 +26,7 @@ class CohereCodec:
         return encode_chat(request, model)
 
     def chat_decoder(self, call: Encoded) -> StreamDecoder:
-        return CohereStreamDecoder(call.memo)
+        return MarkedStreamDecoder(CohereAnswer(call.memo))
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         return CohereAnswer(call.memo).take_whole(body)

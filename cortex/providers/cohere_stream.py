@@ -11,12 +11,11 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Broken, Delta, End, Event, Json, Start, ToolCallDelta, Usage
+from cortex.chat import Delta, End, Event, Json, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, classify_error_body, row
 from cortex.providers.openai_stream import OpenChoice
 from cortex.providers.openai_wire import Call, Function, Said
-from cortex.sse import SseDecoder
 
 # What Cohere means by statuses that mean something else elsewhere.
 ROWS: tuple[Row, ...] = (
@@ -197,37 +196,6 @@ class CohereAnswer:
             events.append(usage)
         events.append(End())
         self.done = True
-
-
-class CohereStreamDecoder:
-    """Implements cortex.providers.codec.StreamDecoder for one answer."""
-
-    def __init__(self, names: Mapping[str, str] | None) -> None:
-        self._sse = SseDecoder()
-        self._answer = CohereAnswer(names)
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._over:
-            return events
-        try:
-            for frame in self._sse.feed(data):
-                if frame.data:
-                    self._answer.take(frame.data, events)
-                    if self._answer.done:
-                        self._over = True
-                        break
-        except Fault as fault:
-            self._over = True
-            events.append(Broken(fault))
-        return events
-
-    def end(self) -> list[Event]:
-        if self._over:
-            return []
-        self._over = True
-        return [Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker"))]
 
 
 class _Tokens(msgspec.Struct):

@@ -11,11 +11,12 @@ from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault, FaultKind
 from cortex.providers import faults, responses_request
 from cortex.providers.codec import Encoded, Model, StreamDecoder
+from cortex.providers.marked_stream import MarkedStreamDecoder
 from cortex.providers.openai_models import goes_to_responses
 from cortex.providers.openai_request import encode_chat, encode_embeddings
 from cortex.providers.openai_stream import OpenAIStreamDecoder, OpenChoice, check_error
 from cortex.providers.openai_wire import Answer, Choice, decode_answer, delta_of, read_usage
-from cortex.providers.responses_stream import ResponsesAnswer, ResponsesStreamDecoder
+from cortex.providers.responses_stream import ResponsesAnswer
 from cortex.providers.vendors import Vendor
 
 
@@ -34,7 +35,9 @@ class OpenAICodec:
         return encode_chat(self._vendor, request, model)
 
     def chat_decoder(self, call: Encoded) -> StreamDecoder:
-        return ResponsesStreamDecoder() if call.path == responses_request.PATH else OpenAIStreamDecoder()
+        if call.path == responses_request.PATH:
+            return MarkedStreamDecoder(ResponsesAnswer())
+        return OpenAIStreamDecoder()
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         if call.path == responses_request.PATH:

@@ -11,12 +11,11 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Broken, Delta, End, Event, Json, Start, Usage
+from cortex.chat import Delta, End, Event, Json, Start, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE, classify_error, classify_error_body
 from cortex.providers.openai_stream import OpenChoice
 from cortex.providers.openai_wire import Call, Function, Said
-from cortex.sse import SseDecoder
 
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _REASONS = {"completed": "stop", "incomplete": "length"}
@@ -209,37 +208,6 @@ class ResponsesAnswer:
 
     def _piece(self, call: Call, events: list[Event]) -> None:
         events.append(Delta(tool_calls=self._choice.pieces(Said(tool_calls=[call]))))
-
-
-class ResponsesStreamDecoder:
-    """Implements cortex.providers.codec.StreamDecoder for one answer."""
-
-    def __init__(self) -> None:
-        self._sse = SseDecoder()
-        self._answer = ResponsesAnswer()
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._over:
-            return events
-        try:
-            for frame in self._sse.feed(data):
-                if frame.data:
-                    self._answer.take(frame.data, events)
-                    if self._answer.done:
-                        self._over = True
-                        break
-        except Fault as fault:
-            self._over = True
-            events.append(Broken(fault))
-        return events
-
-    def end(self) -> list[Event]:
-        if self._over:
-            return []
-        self._over = True
-        return [Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker"))]
 
 
 class _InputDetails(msgspec.Struct):
