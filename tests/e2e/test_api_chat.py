@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from typing import Any
+
+import pytest
 
 from tests.support import upstream_faults as faults
 from tests.support import upstream_ollama as ollama
@@ -13,6 +16,7 @@ from tests.support import upstream_replies as replies
 from tests.support.gateway import Gateway, cascade
 from tests.support.upstream import Upstream
 
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
 
