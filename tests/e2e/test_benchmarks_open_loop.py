@@ -45,10 +45,11 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(completion())
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(ANSWER.replace(b"token07", b"token70"), "another text"), (ANSWER[:-1], "no answer")]
+    ("answer", "kind", "patience"),
+    [(ANSWER.replace(b"token07", b"token70"), "another text", "30"), (ANSWER[:-1], "no answer", "0.1")],
 )
-async def test_wrong_and_missing_answers_fail_the_run(answer: bytes, kind: str) -> None:
-    options = ("200", "--seconds", "0.1", "--patience", "0.1", "--watch", str(os.getpid()))
+async def test_wrong_and_missing_answers_fail_the_run(answer: bytes, kind: str, patience: str) -> None:
+    options = ("200", "--seconds", "0.1", "--patience", patience, "--watch", str(os.getpid()))
     async with scripted(lambda writer: writer.write(answer)) as port:
         code, result = await client("arrivals", str(port), *options)
     assert code == 1

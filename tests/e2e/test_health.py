@@ -33,7 +33,7 @@ async def test_a_failing_candidate_is_ejected_and_taken_back_by_one_probe() -> N
         return replies.raw(replies.until(held), *answer.steps) if healthy else BROKEN
 
     async with Upstream(recovering) as first, Upstream(openai.speaking(["b"])) as second:
-        config = cascade(first.url, second.url, health={"eject_after": 5, "eject_for": "300ms"})
+        config = cascade(first.url, second.url, health={"eject_after": 5, "eject_for": "2s"})
         async with Gateway(config) as gateway:
             for _ in range(8):
                 status, _, _ = await gateway.chat()
