@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from aiohttp import http_exceptions, web
@@ -19,8 +18,10 @@ from aiohttp import http_exceptions, web
 from cortex.dialects.openai import OpenAIDialect
 from cortex.errors import ClientError
 from cortex.server.errors import HEAD_TIMEOUT, HEADERS_TOO_LARGE, INTERNAL_ERROR, MALFORMED
-from cortex.server.ids import id_headers, new_request_id
+from cortex.server.head import answer_head
+from cortex.server.ids import new_request_id
 from cortex.server.limits import MAX_HEADER_LINE_BYTES, WRITE_HIGH_WATER_BYTES, Limits
+from cortex.server.sink import CLOSED
 from cortex.telemetry.log import Log
 
 Handle: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -118,7 +119,7 @@ class Connection(web.RequestHandler):
             self._link.abort()
         elif self._head_since is not None and now - self._head_since >= self._limits.head_s:
             self._head_since = None
-            self._link.write(_raw_answer(HEAD_TIMEOUT))
+            self._link.write(_last_answer(HEAD_TIMEOUT))
             self.force_close()
 
     async def drop(self) -> None:
@@ -152,26 +153,18 @@ class Connection(web.RequestHandler):
         else:
             error = INTERNAL_ERROR
             self.log_exception("a connection's handler failed", exc_info=exc)
-        headers, body = _answer(error)
-        response = web.Response(status=error.status, headers=headers, body=body)
-        response.force_close()
-        return response
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(_last_answer(error))
+        return CLOSED
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         error = kw.get("exc_info")
         self._log.error("a connection failed unexpectedly", reason=str(args[0]), error=repr(error))
 
 
-def _answer(error: ClientError) -> tuple[dict[str, str], bytes]:
+def _last_answer(error: ClientError) -> bytes:
+    """For a connection that serves no further request."""
     request_id = new_request_id()
     body = OpenAIDialect().render_error(error, request_id)
-    return {"Content-Type": "application/json", "Server": "cortex", **id_headers(request_id)}, body
-
-
-def _raw_answer(error: ClientError) -> bytes:
-    """For a connection on which no request is open."""
-    headers, body = _answer(error)
-    headers |= {"Content-Length": str(len(body)), "Connection": "close"}
-    lines = [f"{name}: {text}" for name, text in headers.items()]
-    status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"
-    return "\r\n".join([status, *lines]).encode() + b"\r\n\r\n" + body
+    framing = f"Content-Length: {len(body)}\r\n"
+    return answer_head(error.status, request_id, {"Content-Type": "application/json"}, framing) + body

@@ -1,7 +1,8 @@
-"""The way back to one client: `cortex.sink.Sink` over aiohttp's responses.
+"""The way back to one client: `cortex.sink.Sink`, as bytes on its connection.
 
 Every answer of the server goes through here, so every answer carries the request's id. What was begun and not ended is
-cut, never finished: a cut answer must not look whole.
+cut, never finished: a cut answer must not look whole. aiohttp's own responses are for those who change an answer on its
+way; here it is known when it goes, so its head is put together once and leaves with the first of its body.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import HttpVersion11, web
 
-from cortex.server.ids import id_headers
+from cortex.server.head import answer_head
 from cortex.sink import ClientGone
 
 _STREAM_HEADERS = {
@@ -18,78 +19,115 @@ _STREAM_HEADERS = {
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
-
-
-class _EventStream(web.StreamResponse):
-    # The headers leave with the first frame, in one packet. Without effect if aiohttp drops the attribute.
-    _send_headers_immediately = False
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ResponseSink:
     """`draining` is asked when the headers go: from then on a connection serves no further request."""
 
+    __slots__ = (
+        "_chunked",
+        "_draining",
+        "_ended",
+        "_head",
+        "_keep_alive",
+        "_request",
+        "_request_id",
+        "_streaming",
+        "close_after",
+        "started",
+    )
+
     def __init__(self, request: web.BaseRequest, request_id: str, draining: Callable[[], bool]) -> None:
         self.started = False
         self.close_after = False  # the connection is not to be used again
-        self._ended = False
         self._request = request
-        self._headers = {**id_headers(request_id), "Server": "cortex"}
+        self._request_id = request_id
         self._draining = draining
-        self._response: web.StreamResponse | None = None
+        self._keep_alive = False  # as the headers have told it
+        self._streaming = False
+        self._chunked = True  # of a stream: else the end of the connection is its end
+        self._ended = False
+        self._head = b""  # of a stream, until its first frame: they leave in one packet
 
     @property
     def streaming(self) -> bool:
         """An event stream is open: an error can only be told as an event."""
-        return isinstance(self._response, _EventStream) and not self._ended
+        return self._streaming and not self._ended
 
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole answer. Raises ClientGone."""
-        await self._start(web.Response(status=status, headers={**self._headers, **headers}, body=body))
-        await self.end()
+        head = self._start(status, headers, f"Content-Length: {len(body)}\r\n")
+        await self._write(head if self._request.method == "HEAD" else head + body)
+        self._ended = True
 
     async def start_stream(self, headers: Mapping[str, str]) -> None:
         """200 and the headers of an event stream; a second call does nothing. Raises ClientGone."""
         if self.started:
             return
-        stream = _EventStream(headers={**self._headers, **headers, **_STREAM_HEADERS})
+        framing = "Transfer-Encoding: chunked\r\n"
         if self._request.version < HttpVersion11:
-            stream.force_close()  # no chunks in HTTP/1.0: the end of the connection is the end of the stream
-        await self._start(stream)
+            self._chunked = False
+            self.close_after = True
+            framing = ""
+        self._head = self._start(200, {**headers, **_STREAM_HEADERS}, framing)
+        self._streaming = True
 
     async def write(self, data: bytes) -> None:
         """Whole frames; waits while more than the high-water mark is unsent. Raises ClientGone."""
-        assert self._response is not None, "the stream has not been started"
-        try:
-            await self._response.write(data)
-        except ConnectionError as error:
-            raise ClientGone from error
+        if not data:
+            return  # as a chunk it would be the last
+        head, self._head = self._head, b""
+        await self._write(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data)
 
     async def end(self) -> None:
-        """The answer is complete. Raises ClientGone."""
-        assert self._response is not None, "nothing has been started"
-        try:
-            await self._response.write_eof()
-        except ConnectionError as error:
-            raise ClientGone from error
+        """The stream is complete. Raises ClientGone."""
+        head, self._head = self._head, b""
+        await self._write(head + _LAST_CHUNK if self._chunked else head)
         self._ended = True
 
     def finish(self) -> web.StreamResponse:
         """What the handler returns to aiohttp, which finds nothing left to write. Cuts what has not been ended."""
         if not self._ended and (transport := self._request.transport) is not None:
             transport.abort()
-        response = self._response or web.Response(status=499)
-        self._close_if_due(response)  # also where it came to that after the headers had gone
-        return response
+        return KEPT if self._keep_alive and not (self.close_after or self._draining()) else CLOSED
 
-    async def _start(self, response: web.StreamResponse) -> None:
-        self._close_if_due(response)
+    def _start(self, status: int, headers: Mapping[str, str], framing: str) -> bytes:
+        """The head of the answer."""
+        request = self._request
+        keep_alive = self._keep_alive = request.keep_alive and not (self.close_after or self._draining())
+        minor = 1 if request.version >= HttpVersion11 else 0
+        head = answer_head(status, self._request_id, headers, framing, minor=minor, keep_alive=keep_alive)
+        self.started = True
+        return head
+
+    async def _write(self, data: bytes) -> None:
+        request = self._request
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ClientGone
+        transport.write(data)
+        writer = request.writer
+        writer.output_size += len(data)  # aiohttp wants to know whether an answer has begun
         try:
-            await response.prepare(self._request)
+            await writer.drain()
         except ConnectionError as error:
             raise ClientGone from error
-        self._response = response
-        self.started = True
 
-    def _close_if_due(self, response: web.StreamResponse) -> None:
-        if self.close_after or self._draining():
-            response.force_close()
+
+class _Sent(web.StreamResponse):
+    """An answer that has gone: all that is left to tell is whether its connection may serve another request."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+KEPT = _Sent(keep_alive=True)
+CLOSED = _Sent(keep_alive=False)
