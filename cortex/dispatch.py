@@ -17,7 +17,7 @@ from cortex.dialects.dialect import Provenance
 from cortex.entry import plan_for
 from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
 from cortex.keepalive import Keepalive
-from cortex.operation import Operation
+from cortex.operation import Answered, Operation
 from cortex.providers.codec import Encoded
 from cortex.refusal import CUT, cut_error, error_headers, refusal, request_error
 from cortex.relay import Relay, Tally
@@ -118,13 +118,16 @@ class _Exchange:
             return None
 
     async def _attempt(self, cascade: Cascade, encoded: Encoded) -> bool:
-        """One upstream call. True: the request is settled; False: ask the cascade again."""
+        """One upstream call, or a chain of them. True: the request is settled; False: ask the cascade again."""
         attempt = cascade.begin(self._now(), _RANDOM)
         seen = AttemptRecord(attempt.candidate.name, attempt.lease.name, self._elapsed_ms())
         self._record.attempts.append(seen)
         self._record.route = attempt.route
         call = _Call(self._runtime.providers[attempt.candidate.provider], attempt, seen, self._now())
         try:
+            while encoded.then is not None:
+                await self._call(call, encoded)
+                encoded, seen.calls = encoded.then, seen.calls + 1
             tally = await self._call(call, encoded)
         except (ClientGone, asyncio.CancelledError):
             seen.kind = "cancelled"
@@ -155,7 +158,7 @@ class _Exchange:
             response = await self._open(call, encoded)
             try:
                 call.seen.status = response.status
-                call.seen.connect_ms = response.connect_s * 1000
+                call.seen.connect_ms = (call.seen.connect_ms or 0.0) + response.connect_s * 1000
                 if not 200 <= response.status < 300:
                     raise provider.codec.classify(
                         response.status, response.headers, await self._read(response, _MAX_ERROR_BYTES, truncate=True)
@@ -213,9 +216,12 @@ class _Exchange:
         self._keepalive.wrote()
 
     async def _whole(self, call: _Call, encoded: Encoded, response: UpstreamResponse) -> Tally:
-        """A JSON answer: parsed whole before anything of it is sent."""
-        body = await self._read(response, MAX_ANSWER_BYTES)
-        out, tally = self._operation.answer(call.provider.codec, encoded, body, self._provenance(call))
+        """A JSON answer: parsed whole before anything of it is sent. One of a chain is kept until the last has come."""
+        left_bytes = MAX_ANSWER_BYTES - sum(len(body) for _, body in call.answered)
+        call.answered.append((encoded, await self._read(response, left_bytes)))
+        if encoded.then is not None:
+            return Tally()
+        out, tally = self._operation.answer(call.provider.codec, call.answered, self._provenance(call))
         call.tally = tally
         call.committed_at = self._now()
         self._record.model = call.attempt.candidate.name
@@ -237,7 +243,7 @@ class _Exchange:
             if size > limit_bytes:
                 if truncate:
                     break
-                raise Fault(FaultKind.INVALID_RESPONSE, f"the answer is longer than {limit_bytes} bytes")
+                raise Fault(FaultKind.INVALID_RESPONSE, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
         return b"".join(parts)[:limit_bytes]
 
     async def _wait_for_bytes(self, response: UpstreamResponse) -> bytes:
@@ -354,7 +360,7 @@ class _Exchange:
 class _Call:
     """One attempt on its way."""
 
-    __slots__ = ("attempt", "committed_at", "provider", "relay", "seen", "started", "tally")
+    __slots__ = ("answered", "attempt", "committed_at", "provider", "relay", "seen", "started", "tally")
 
     def __init__(self, provider: Provider, attempt: Attempt, seen: AttemptRecord, started: float) -> None:
         self.provider = provider
@@ -362,6 +368,7 @@ class _Call:
         self.seen = seen
         self.started = started
         self.committed_at: float | None = None
+        self.answered: list[Answered] = []
         self.relay: Relay | None = None
         self.tally: Tally | None = None
 

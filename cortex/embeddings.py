@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
 
 from cortex.chat import Json, Usage
+from cortex.errors import Fault, FaultKind
+
+MAX_TEXTS = 2048  # of a request that is split: as many as OpenAI takes in one call
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,22 @@ class EmbeddingsRequest:
         """An estimate, four bytes a token."""
         return len(bytes(self.members["input"])) // 4
 
+    def split(self, most: int | None) -> Sequence[EmbeddingsRequest]:
+        """Requests of at most this many texts each, in their order. One text in token ids stays one.
+
+        Raises Fault(UNSUPPORTED) for more than `MAX_TEXTS`.
+        """
+        if most is None:
+            return [self]
+        texts = self.body["input"]
+        if isinstance(texts, str) or len(texts) <= most or isinstance(texts[0], int):
+            return [self]
+        if len(texts) > MAX_TEXTS:
+            message = f"this provider takes {most} texts at once, and no more than {MAX_TEXTS} are put to it in parts"
+            raise Fault(FaultKind.UNSUPPORTED, message, status=400, code="unsupported_parameter", param="input")
+        parts = [texts[start : start + most] for start in range(0, len(texts), most)]
+        return [replace(self, members={**self.members, "input": _raw(part)}) for part in parts]
+
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
@@ -36,3 +55,17 @@ class Embeddings:
     model: str
     vectors: Sequence[Sequence[float] | str]
     usage: Usage | None
+
+
+def join(parts: Sequence[Embeddings]) -> Embeddings:
+    """The answer to a request of the answers to its parts. It has usage only if every part tells its own."""
+    if len(parts) == 1:
+        return parts[0]
+    used = [part.usage for part in parts if part.usage is not None]
+    total = Usage(sum(each.prompt_tokens for each in used), sum(each.completion_tokens for each in used))
+    vectors = [vector for part in parts for vector in part.vectors]
+    return Embeddings(parts[0].model, vectors, total if len(used) == len(parts) else None)
+
+
+def _raw(value: Json) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 from cortex.chat import ChatRequest
 from cortex.dialects import openai_embeddings
 from cortex.dialects.dialect import Dialect, Provenance
 from cortex.dialects.openai import OpenAIDialect
-from cortex.embeddings import EmbeddingsRequest
+from cortex.embeddings import EmbeddingsRequest, join
 from cortex.errors import ClientError
 from cortex.providers.codec import Codec, Encoded, Model
 from cortex.relay import Relay, Tally, relay_for, whole_answer, whole_as_stream
 from routing.plan import Demand
+
+Answered: TypeAlias = tuple[Encoded, bytes]  # a call, and the whole body of its answer
 
 
 class Operation(Protocol):
@@ -43,8 +46,8 @@ class Operation(Protocol):
     def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
         """For a streamed answer."""
 
-    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
-        """A whole upstream body → what the client gets: JSON, or if it asked for a stream, that. Raises Fault."""
+    def answer(self, codec: Codec, answered: Sequence[Answered], provenance: Provenance) -> tuple[bytes, Tally]:
+        """What the client gets of whole upstream bodies: JSON, or if it asked for a stream, that. Raises Fault."""
 
     def error(self, error: ClientError, request_id: str) -> bytes: ...
 
@@ -83,7 +86,8 @@ class Chat:
     def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
         return relay_for(codec, call, self.speaks, self.request, provenance)
 
-    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
+    def answer(self, codec: Codec, answered: Sequence[Answered], provenance: Provenance) -> tuple[bytes, Tally]:
+        ((call, body),) = answered
         render = whole_as_stream if self.request.stream else whole_answer
         return render(codec, call, body, self.speaks, self.request, provenance)
 
@@ -108,13 +112,18 @@ class Embed:
         return self.request.model
 
     def encode(self, codec: Codec, model: Model) -> Encoded:
-        return codec.encode_embeddings(self.request, model)
+        """More texts than one call takes become a chain of calls."""
+        parts = self.request.split(codec.max_texts)
+        *earlier, call = [codec.encode_embeddings(part, model) for part in parts]
+        for each in reversed(earlier):
+            call = replace(each, then=call)
+        return call
 
     def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:
         raise NotImplementedError("embeddings are never streamed")
 
-    def answer(self, codec: Codec, call: Encoded, body: bytes, provenance: Provenance) -> tuple[bytes, Tally]:
-        embeddings = codec.decode_embeddings(call, body)
+    def answer(self, codec: Codec, answered: Sequence[Answered], provenance: Provenance) -> tuple[bytes, Tally]:
+        embeddings = join([codec.decode_embeddings(call, body) for call, body in answered])
         tally = Tally(model=embeddings.model, usage=embeddings.usage)
         return openai_embeddings.render(embeddings, self.request), tally
 

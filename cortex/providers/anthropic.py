@@ -18,6 +18,8 @@ from cortex.providers.marked_stream import MarkedStreamDecoder
 class AnthropicCodec:
     """Implements cortex.providers.codec.Codec. `version` is what `anthropic-version` says."""
 
+    max_texts: int | None = None
+
     def __init__(self, version: str = FIRST_VERSION) -> None:
         self._version = version
 

@@ -35,6 +35,7 @@ class Encoded:
     dropped: tuple[str, ...] = ()  # request members that this provider cannot express
     forwards: str | None = None  # the client dialect whose bytes the answer's are (`"openai"`); None: rendered anew
     memo: Any = None  # what the decoder of this very call must know (renamed tools, say)
+    then: Encoded | None = None  # the call that goes on where this one ends: two of one attempt
 
 
 class StreamDecoder(Protocol):
@@ -49,6 +50,10 @@ class StreamDecoder(Protocol):
 
 class Codec(Protocol):
     """How one type of provider speaks. Stateless; one instance a configured provider."""
+
+    @property
+    def max_texts(self) -> int | None:
+        """How many texts one embeddings call takes. None: it has no such limit, or tells it itself."""
 
     def auth(self, key: str | None) -> dict[str, str]:
         """The headers that carry the key; empty without one."""

@@ -19,6 +19,8 @@ from cortex.providers.marked_stream import MarkedStreamDecoder
 class CohereCodec:
     """Implements cortex.providers.codec.Codec."""
 
+    max_texts: int | None = 96
+
     def auth(self, key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {key}"} if key else {}
 

@@ -33,7 +33,6 @@ from cortex.providers.cohere_models import Family, family_of
 # A request that asks for one of these goes to another provider: without it the answer would be another one.
 _REFUSED = ("n", "functions", "function_call", "audio", "modalities", "prediction", "web_search_options")
 _MAX_STOPS = 5
-_MAX_TEXTS = 96
 
 # OpenAI's members, and Cohere's own, with their ranges. The last of two that share a name wins.
 _NUMBERS: Mapping[str, tuple[str, float, float]] = {
@@ -102,8 +101,6 @@ def encode_embeddings(request: EmbeddingsRequest, model: Model) -> Encoded:
     members = {name: value for name, value in request.members.items() if not is_null(value)}
     given = members.pop("input")
     count = input_count(given, token_ids=False)
-    if count > _MAX_TEXTS:
-        raise unsupported(f"at most {_MAX_TEXTS} texts a request are available at this provider", "input")
     texts = typed(given, str | list[str], "input")
     body: dict[str, Json] = {
         "model": model.name,

@@ -22,6 +22,8 @@ _MAX_SLANT = 1e-3  # of a length from 1 that is rounding and no more
 class GeminiCodec:
     """Implements cortex.providers.codec.Codec."""
 
+    max_texts: int | None = 100
+
     def auth(self, key: str | None) -> dict[str, str]:
         return {"x-goog-api-key": key} if key else {}
 

@@ -19,6 +19,8 @@ from cortex.providers.ollama_stream import ROWS, OllamaAnswer, OllamaStreamDecod
 class OllamaCodec:
     """Implements cortex.providers.codec.Codec."""
 
+    max_texts: int | None = None
+
     def auth(self, key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {key}"} if key else {}
 

@@ -23,6 +23,8 @@ from cortex.providers.vendors import Vendor
 class OpenAICodec:
     """Implements cortex.providers.codec.Codec for one vendor."""
 
+    max_texts: int | None = None
+
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor
 

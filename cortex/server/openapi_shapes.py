@@ -57,6 +57,7 @@ _ATTEMPT = _closed(
     first_token_ms=_or_null(_NUMBER),
     end_ms=_or_null(_NUMBER),
     next=_or_null(_TEXT),
+    calls={**_COUNT, "description": "upstream calls of the attempt, where it took more than one"},
 )
 
 _OPENAI_MODEL = _closed({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT})

@@ -9,7 +9,7 @@ from cortex.chat import Json, Usage
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One upstream call. Times are milliseconds since the request's start, but for `connect_ms`, a duration."""
+    """One attempt. Times are milliseconds since the request's start, but for `connect_ms`, a duration."""
 
     target: str  # provider/model
     key: str  # "groq#1": provider and position, never more
@@ -21,6 +21,7 @@ class AttemptRecord:
     first_token_ms: float | None = None
     end_ms: float | None = None
     next: str | None = None  # key, candidate, retry, stop
+    calls: int = 1  # upstream calls: more than one where one cannot take the whole request
 
     def summary(self) -> dict[str, Json]:
         """What a client may see of it."""
@@ -37,6 +38,7 @@ class AttemptRecord:
             "first_token_ms": _ms(self.first_token_ms),
             "end_ms": _ms(self.end_ms),
             "next": self.next,
+            **({"calls": self.calls} if self.calls > 1 else {}),
         }
 
 
