@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 
+from cortex.alarms import Alarms
 from cortex.config.graph import routing_graph
 from cortex.config.load import Loaded
 from cortex.config.providers import ProviderConfig
@@ -42,6 +43,7 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport) -> Runtime:
             attempts=config.retries.attempts, backoff_s=config.retries.backoff, budget_ratio=config.retries.budget
         ),
         redactor=Redactor(loaded.secrets),
+        alarms=Alarms(),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
     )

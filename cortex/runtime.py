@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cortex.alarms import Alarms
 from cortex.config.schema import Config
 from cortex.providers.codec import Codec, Model
 from cortex.redact import Redactor
@@ -40,6 +41,15 @@ class Provider:
     timeouts: Timeouts
     keys: tuple[str | None, ...] = field(repr=False, default=(None,))
     off: str | None = None  # why it is switched off, or None
+    # Of every call with a key, by its slot: those of one that answers whole, and those of one that streams.
+    headers: tuple[tuple[Mapping[str, str], Mapping[str, str]], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", tuple(self._headers(key) for key in self.keys))
+
+    def _headers(self, key: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        carried = {"content-type": "application/json", **self.codec.auth(key)}
+        return {**carried, "accept": "application/json"}, {**carried, "accept": "text/event-stream"}
 
     @property
     def keyed(self) -> int:
@@ -55,5 +65,6 @@ class Runtime:
     state: RoutingState
     retries: RetryPolicy
     redactor: Redactor
+    alarms: Alarms
     client_keys: Mapping[bytes, str] = field(repr=False)  # SHA-256 of the key → its name; empty: no key is asked for
     admin_keys: Mapping[bytes, str] = field(repr=False)

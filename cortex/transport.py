@@ -7,16 +7,20 @@ raise `Fault` and nothing else. The interface asks for bytes as they arrive, not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
     method: str
     url: str  # scheme, host, path, query; never a secret
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # those that other requests have, too
     body: bytes
+    own_headers: Mapping[str, str] = _NONE
 
 
 class UpstreamResponse(Protocol):
@@ -38,6 +42,10 @@ class UpstreamResponse(Protocol):
 
         An end is as clean as the framing can tell: a body without length or chunks ends when the peer closes.
         """
+
+    @property
+    def at_end(self) -> bool:
+        """The body has come to its end and all of it has been read: another `read` would give b"" at once."""
 
     async def close(self) -> None:
         """Give the connection back if the body has been read to its end, else drop it. Never raises, never waits."""

@@ -120,8 +120,8 @@ class _StreamRenderer:
             "model": provenance.model,
             "usage": None if self._usage is None else self._usage.as_json(),
             "request_id": provenance.request_id,
-            "route": provenance.route,
-            "attempts": provenance.attempts,
+            "route": ">".join(provenance.route),
+            "attempts": provenance.attempts(),
         }
         tool_calls = b""
         if self._tool_calls:

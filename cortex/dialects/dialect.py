@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from cortex.chat import ChatRequest, Event, Json
 from cortex.errors import ClientError
 
 
-@dataclass(slots=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True):
     """Where an answer comes from, for dialects that tell it."""
 
     request_id: str
     model: str  # provider/model, the leaf
-    route: str  # the node names walked: "auto>coder"
-    attempts: list[dict[str, object]]
+    route: tuple[str, ...]  # the nodes walked
+    attempts: Callable[[], list[dict[str, Json]]]  # so far
     prompt_tokens: int  # an estimate, for upstreams that tell no usage
     created: int = 0  # Unix time in seconds, for upstreams that tell none
 

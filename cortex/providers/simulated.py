@@ -148,6 +148,10 @@ class SimulatedResponse:
             raise Fault(FaultKind.BROKEN, "the connection broke in the middle of the answer (simulated)")
         return b"".join(due)
 
+    @property
+    def at_end(self) -> bool:
+        return not self._pieces and not self._end
+
     async def close(self) -> None:
         self._closed.set()
 

@@ -60,7 +60,7 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
         _failed(record, refused.error)
         raise
     except asyncio.CancelledError:
-        record.outcome, record.status, record.error = "cancelled", 499, "client_closed_request"
+        record.gone()
         raise
     except Exception:
         _failed(record, INTERNAL_ERROR)

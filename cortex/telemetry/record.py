@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from cortex.chat import Json, Usage
 
 
-@dataclass(slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct):
     """One attempt. Times are milliseconds since the request's start, but for `connect_ms`, a duration."""
 
     target: str  # provider/model
@@ -42,8 +41,7 @@ class AttemptRecord:
         }
 
 
-@dataclass(slots=True)
-class CandidateRecord:
+class CandidateRecord(msgspec.Struct):
     """One candidate of the plan; `skip` says why it was passed over."""
 
     target: str
@@ -51,8 +49,7 @@ class CandidateRecord:
     until: float | None = None  # Unix time in seconds, where the reason ends by itself
 
 
-@dataclass(slots=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct):
     request_id: str
     time: float  # Unix time in seconds
     started: float  # monotonic seconds
@@ -63,8 +60,8 @@ class RequestRecord:
     model: str | None = None  # provider/model that answered
     upstream_model: str | None = None  # what the upstream calls it
     route: tuple[str, ...] = ()
-    candidates: list[CandidateRecord] = field(default_factory=list)
-    attempts: list[AttemptRecord] = field(default_factory=list)
+    candidates: list[CandidateRecord] = []
+    attempts: list[AttemptRecord] = []
     dropped: tuple[str, ...] = ()  # request members that the answering provider could not be told
     cache: str = "bypass"
     cache_reason: str | None = "not available in this version"
@@ -77,6 +74,13 @@ class RequestRecord:
     duration_ms: float = 0.0
     overhead_ms: float | None = None
     traceparent: str | None = None
+
+    def gone(self) -> None:
+        """The client has left before its answer was whole."""
+        self.outcome, self.status, self.error = "cancelled", 499, "client_closed_request"
+
+    def attempt_summaries(self) -> list[dict[str, Json]]:
+        return [attempt.summary() for attempt in self.attempts]
 
     def headers(self) -> dict[str, str]:
         """What an answer's headers tell of it, as far as it is known when they go."""

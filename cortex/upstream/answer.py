@@ -12,6 +12,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpResponsePars
 MAX_LINE_BYTES = 16 * 1024  # each header, and the status line's reason
 MAX_HEAD_BYTES = 64 * 1024  # all headers, and what may come between two bytes of a body
 MAX_HEADERS = 200
+_SPACE = b" \t"
 
 
 class Answer:
@@ -22,7 +23,6 @@ class Answer:
 
     def __init__(self, method: str) -> None:
         self.status = 0  # until the head is whole
-        self.headers: dict[str, str] = {}  # names in lower case, repeated ones joined
         self.begun = False  # a byte has come
         self.complete = False
         self.reusable = False  # its connection is good for another request
@@ -32,6 +32,8 @@ class Answer:
         self._interim = False  # amid a 1xx
         self._ends_with_connection = False
         self._fields: list[tuple[bytes, bytes]] = []
+        self._raw_headers: dict[bytes, bytes] = {}  # names in lower case, repeated ones joined
+        self._headers: dict[str, str] | None = None  # the same as text, once somebody asks
         self._field_count = 0  # trailers and the headers of 1xx count too
         self._field_bytes = 0
         self._bare_bytes = 0  # since the last byte of the body
@@ -85,6 +87,18 @@ class Answer:
         if not self.complete and self.error is None:
             self.error = why
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case, repeated ones joined."""
+        if self._headers is None:
+            self._headers = {name.decode("ascii"): _text(value) for name, value in self._raw_headers.items()}
+        return self._headers
+
+    @property
+    def content_coding(self) -> str | None:
+        coding = self._raw_headers.get(b"content-encoding")
+        return None if coding is None else _text(coding)
+
     # What the parser calls
 
     def on_message_begin(self) -> None:
@@ -117,12 +131,12 @@ class Answer:
             self._fields.clear()
             return
         headers = _joined(self._fields)
-        coding = headers.get("transfer-encoding")
-        if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and (coding.strip(_SPACE).lower() != b"chunked" or version == "1.0"):
             raise _Refused("its transfer coding is not `chunked`")
         self.status = status
-        self.headers = headers
-        self._ends_with_connection = coding is None and "content-length" not in headers
+        self._raw_headers = headers
+        self._ends_with_connection = coding is None and b"content-length" not in headers
         if self._head_only:
             self._finish()
 
@@ -149,11 +163,17 @@ class _Refused(Exception):
     """Not quoted: neither header nor body."""
 
 
-def _joined(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Bytes that are not UTF-8 are replaced."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in fields:
-        name = raw_name.decode("ascii").lower()
-        value = raw_value.strip(b" \t").decode("utf-8", "replace")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+def _joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers = {name.lower(): value for name, value in fields}
+    if len(headers) == len(fields):
+        return headers
+    headers = {}
+    for name, value in fields:
+        name = name.lower()
+        headers[name] = headers[name] + b", " + value.strip(_SPACE) if name in headers else value.strip(_SPACE)
     return headers
+
+
+def _text(value: bytes) -> str:
+    """Bytes that are not UTF-8 are replaced."""
+    return value.strip(_SPACE).decode("utf-8", "replace")

@@ -24,8 +24,10 @@ class Origin(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
+    """One object a URL, so that what is remembered of it can be found by what it is."""
+
     origin: Origin
     authority: str  # as the URL has it, for `Host` and for people
     path: str  # query included

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from cortex.content_coding import Inflater, inflater
@@ -51,7 +51,7 @@ class HttpTransport:
         if self._closed:
             raise Fault(FaultKind.CONNECT, "the transport is closed")
         target = target_of(request.url)
-        head = request_head(request.method, target, request.headers, len(request.body))
+        head = request_head(request.method, target, request.headers, len(request.body), request.own_headers)
         connect_s = 0.0
         connection = self._take(target)
         if connection is None:
@@ -121,18 +121,27 @@ class HttpTransport:
 class HttpResponse:
     """An answer whose headers have come; implements `cortex.transport.UpstreamResponse`."""
 
+    __slots__ = ("_answer", "_closed", "_coding", "_connection", "_give_back", "_inflater", "connect_s", "status")
+
     def __init__(
         self, connection: Connection, answer: Answer, connect_s: float, give_back: Callable[[Connection], None]
     ) -> None:
         self.status = answer.status
-        self.headers = answer.headers
         self.connect_s = connect_s
         self._connection = connection
         self._answer = answer
         self._give_back = give_back
         self._closed = False
-        self._coding = answer.headers.get("content-encoding")
+        self._coding = answer.content_coding
         self._inflater: Inflater | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._answer.headers
+
+    @property
+    def at_end(self) -> bool:
+        return self._answer.complete and not self._answer.buffered_bytes and self._inflater is None
 
     async def read(self) -> bytes:
         """The body's next bytes as they arrive, without their content coding; b"" once at the end.

@@ -7,7 +7,7 @@ import functools
 
 import pytest
 
-from cortex import dispatch
+from cortex import passage
 from cortex.keepalive import Keepalive
 from cortex.probes import probe_all
 from tests.support import upstream_openai as openai
@@ -87,7 +87,7 @@ async def test_probes_cost_nothing_and_see_a_dead_provider_and_a_refused_key() -
 
 async def test_a_stream_that_waits_long_is_kept_alive_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once they have been sent the status is 200, and what goes wrong then is told in the stream."""
-    monkeypatch.setattr(dispatch, "Keepalive", functools.partial(Keepalive, silence_s=0.05))
+    monkeypatch.setattr(passage, "Keepalive", functools.partial(Keepalive, silence_s=0.05))
     answer, fail = asyncio.Event(), asyncio.Event()
 
     def slow(request: Request) -> Reply:

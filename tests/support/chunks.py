@@ -61,8 +61,8 @@ def provenance(**changed: Any) -> Provenance:
     told: dict[str, Any] = {
         "request_id": "req_0123456789abcdef01234567",
         "model": "groq/openai/gpt-oss-20b",
-        "route": "auto>coder",
-        "attempts": [{"target": "groq/openai/gpt-oss-20b", "key": "groq#1", "status": 200, "kind": "ok"}],
+        "route": ("auto", "coder"),
+        "attempts": lambda: [{"target": "groq/openai/gpt-oss-20b", "key": "groq#1", "status": 200, "kind": "ok"}],
         "prompt_tokens": 7,
         "created": 1764000001,
     }

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from cortex.alarms import Alarms
 from cortex.watchdog import Expired, Watchdog
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -16,8 +17,12 @@ def deadline(after_s: float = FAR_S) -> float:
     return asyncio.get_running_loop().time() + after_s
 
 
+def watchdog_until(at: float) -> Watchdog:
+    return Watchdog(Alarms(), at, "first", FAR_S)
+
+
 async def test_a_phase_that_outlasts_its_limit_is_named() -> None:
-    with pytest.raises(Expired) as caught, Watchdog(deadline()) as watchdog:
+    with pytest.raises(Expired) as caught, watchdog_until(deadline()) as watchdog:
         watchdog.phase("connect", FAR_S)
         watchdog.phase("idle", 0.01)
         await asyncio.Event().wait()
@@ -25,7 +30,7 @@ async def test_a_phase_that_outlasts_its_limit_is_named() -> None:
 
 
 async def test_the_deadline_comes_before_a_longer_phase() -> None:
-    with pytest.raises(Expired) as caught, Watchdog(deadline(0.01)) as watchdog:
+    with pytest.raises(Expired) as caught, watchdog_until(deadline(0.01)) as watchdog:
         watchdog.phase("idle", FAR_S)
         await asyncio.Event().wait()
     assert (caught.value.phase, caught.value.deadline) == ("idle", True)
@@ -33,7 +38,7 @@ async def test_the_deadline_comes_before_a_longer_phase() -> None:
 
 async def test_a_phase_begun_in_time_is_given_its_whole_limit() -> None:
     """The timer that was set for an earlier phase must not end a later one."""
-    with Watchdog(deadline()) as watchdog:
+    with watchdog_until(deadline()) as watchdog:
         watchdog.phase("first", 0.02)
         await asyncio.sleep(0.01)
         watchdog.phase("second", FAR_S)
@@ -44,7 +49,7 @@ async def test_a_cancellation_from_elsewhere_passes_through() -> None:
     begun = asyncio.Event()
 
     async def work() -> None:
-        with Watchdog(deadline()) as watchdog:
+        with watchdog_until(deadline()) as watchdog:
             watchdog.phase("idle", FAR_S)
             begun.set()
             await asyncio.Event().wait()
@@ -57,7 +62,7 @@ async def test_a_cancellation_from_elsewhere_passes_through() -> None:
 
 
 async def test_after_expiring_the_task_goes_on_as_if_never_cancelled() -> None:
-    with pytest.raises(Expired), Watchdog(deadline()) as watchdog:
+    with pytest.raises(Expired), watchdog_until(deadline()) as watchdog:
         watchdog.phase("idle", 0.0)
         await asyncio.Event().wait()
     task = asyncio.current_task()
@@ -67,5 +72,5 @@ async def test_after_expiring_the_task_goes_on_as_if_never_cancelled() -> None:
 
 
 async def test_an_error_of_the_work_itself_is_not_covered() -> None:
-    with pytest.raises(ValueError, match="mine"), Watchdog(deadline()):
+    with pytest.raises(ValueError, match="mine"), watchdog_until(deadline()):
         raise ValueError("mine")

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from cortex.dispatch import MAX_ANSWER_BYTES
+from cortex.attempt import MAX_ANSWER_BYTES
 from tests.support import upstream_faults as faults
 from tests.support import upstream_replies as replies
 from tests.support.clients import CLIENTS

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cortex import dispatch
+from cortex import passage
 from cortex.keepalive import SILENCE_S, Keepalive
 from cortex.server.limits import Limits
 from tests.support import upstream_faults as faults
@@ -254,7 +254,7 @@ async def test_a_first_token_that_takes_long_is_waited_for_under_comments(
     monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     """From the first comment on the status is 200: what goes wrong then is told in the stream, once."""
-    monkeypatch.setattr(dispatch, "Keepalive", functools.partial(Keepalive, silence_s=0.03))
+    monkeypatch.setattr(passage, "Keepalive", functools.partial(Keepalive, silence_s=0.03))
     played = cases(stream=True)
     go_on = {id(case): asyncio.Event() for case in played}
 
