@@ -16,6 +16,8 @@ from cortex.errors import Fault
 
 Json: TypeAlias = Any  # a decoded JSON value
 _T = TypeVar("_T")
+_NOTHING: frozenset[str] = frozenset()
+_PROMPT = ("messages", "tools", "input")
 
 
 class ChatRequest:
@@ -32,29 +34,29 @@ class ChatRequest:
         stream: bool,
         include_usage: bool,
         provider: str | None = None,
+        output_tokens: int | None = None,
     ) -> None:
         self.members = members
         self.model = model
         self.stream = stream
         self.include_usage = include_usage  # whether the client asked for usage in the stream
         self.provider = provider  # pinned by /api/chat
+        self.output_tokens = output_tokens  # the most that the client wants; None: it named no limit
 
     @cached_property
     def body(self) -> dict[str, Json]:
         """The whole request as Python objects."""
         return {name: msgspec.json.decode(raw) for name, raw in self.members.items()}
 
-    @cached_property
     def needs(self) -> frozenset[str]:
         """What a model must be able to do for it: words of routing.demand.CAPABILITIES."""
         found = [name for name, member, asks in _NEEDS if (raw := self.members.get(member)) and asks(bytes(raw))]
-        return frozenset(found)
+        return frozenset(found) if found else _NOTHING
 
-    @cached_property
     def prompt_tokens(self) -> int:
         """An estimate, four bytes a token, of messages and tools; data URLs count nothing."""
         size = 0
-        for name in ("messages", "tools", "input"):
+        for name in _PROMPT:
             if (raw := self.members.get(name)) is not None:
                 size += _text_bytes(bytes(raw))
         return size // 4

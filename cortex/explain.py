@@ -127,7 +127,7 @@ def _prompt_tokens(prompt: str) -> int:
     """The estimate that the server would make for this prompt."""
     text = prompt.encode(errors="replace").decode()  # an argument that is not UTF-8 holds surrogates
     messages = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": text}]))
-    return ChatRequest({"messages": messages}, model=None, stream=True, include_usage=False).prompt_tokens
+    return ChatRequest({"messages": messages}, model=None, stream=True, include_usage=False).prompt_tokens()
 
 
 def _notes(graph: Graph, steps: Iterable[Step]) -> Iterable[str]:

@@ -22,7 +22,7 @@ import msgspec
 from cortex.chat import ChatRequest, Delta, End, Event, Finish, Json, Usage
 from cortex.dialects.answer import ToolCalls, assemble
 from cortex.dialects.dialect import Provenance, StreamRenderer, error_object
-from cortex.dialects.members import read, read_chat_members, read_flag, read_text
+from cortex.dialects.members import read, read_chat, read_text
 from cortex.errors import ClientError
 
 _encode = msgspec.json.encode
@@ -37,18 +37,19 @@ class ApiChatDialect:
 
     def parse(self, body: bytes) -> ChatRequest:
         """Raises Fault(BAD_REQUEST), with the member at fault as its `param`."""
-        members = read_chat_members(body)
+        members, head = read_chat(body)
         provider = read_text(members, "provider")
         members.pop("provider", None)
         read(members, "n", _ONE, "1: an answer here has one choice")
-        stream = read_flag(members, "stream") is not False
+        stream = head.stream is not False
         members["stream"] = _BOOLEANS[stream]  # upstreams do not stream unless told to
         return ChatRequest(
             members,
-            model=read_text(members, "model"),
+            model=head.model,
             stream=stream,
             include_usage=True,
             provider=provider,
+            output_tokens=head.output_tokens,
         )
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:

@@ -7,7 +7,7 @@ members but those that all of them share.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -18,14 +18,38 @@ MAX_DEPTH = 64
 T = TypeVar("T")
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     role: str
 
 
-class _StreamOptions(msgspec.Struct):
+class _StreamOptions(msgspec.Struct, gc=False):
     include_usage: bool | None = None
 
 
+class ChatHead(msgspec.Struct, gc=False):
+    """What Cortex itself must know of a chat request."""
+
+    messages: Annotated[list[_Message], msgspec.Meta(min_length=1)]
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_completion_tokens: Any = None
+    max_tokens: Any = None
+
+    @property
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage is True
+
+    @property
+    def output_tokens(self) -> int | None:
+        """The limit that the client sets. One that is no count is the upstream's to refuse."""
+        for limit in (self.max_completion_tokens, self.max_tokens):
+            if type(limit) is int and limit > 0:
+                return limit
+        return None
+
+
+_HEAD = msgspec.json.Decoder(ChatHead)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MESSAGES = msgspec.json.Decoder(list[_Message])
 _TEXT = msgspec.json.Decoder(str | None)
@@ -34,7 +58,7 @@ _STREAM_OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 
 # Where the request goes and with which key is the configuration's to say: a caller's host would be asked with our
 # network position.
-_REFUSED = ("api_base", "base_url", "api_key")
+_REFUSED = frozenset({"api_base", "base_url", "api_key"})
 
 
 def read_members(body: bytes) -> dict[str, msgspec.Raw]:
@@ -50,15 +74,24 @@ def read_members(body: bytes) -> dict[str, msgspec.Raw]:
         raise bad_request("the body must be a JSON object", code="invalid_json") from None
     except msgspec.DecodeError as error:
         raise bad_request(f"the body is not valid JSON: {error}", code="invalid_json") from None
-    for name in _REFUSED:
-        if name in members:
-            raise bad_request(f"`{name}` cannot be set by a request", param=name)
+    if not _REFUSED.isdisjoint(members):
+        name = next(name for name in members if name in _REFUSED)
+        raise bad_request(f"`{name}` cannot be set by a request", param=name)
     return members
 
 
-def read_chat_members(body: bytes) -> dict[str, msgspec.Raw]:
-    """`read_members` of a chat request: `messages` is there, each message an object with a role."""
+def read_chat(body: bytes) -> tuple[dict[str, msgspec.Raw], ChatHead]:
+    """`read_members` of a chat request, and what was read of it. Raises Fault(BAD_REQUEST)."""
     members = read_members(body)
+    try:
+        return members, _HEAD.decode(body)
+    except msgspec.ValidationError as error:
+        _find_fault(members)
+        raise _misplaced("", error) from None  # a member that is given twice, and right the second time
+
+
+def _find_fault(members: dict[str, msgspec.Raw]) -> None:
+    """Raise what is wrong with the first member that is wrong."""
     if "messages" not in members:
         raise bad_request("`messages` is missing", param="messages")
     try:
@@ -67,7 +100,9 @@ def read_chat_members(body: bytes) -> dict[str, msgspec.Raw]:
         raise _misplaced("messages", error) from None
     if not messages:
         raise bad_request("`messages` is empty", param="messages")
-    return members
+    read_text(members, "model")
+    read(members, "stream", _FLAG, "a boolean")
+    read(members, "stream_options", _STREAM_OPTIONS, "an object whose `include_usage`, if it is there, is a boolean")
 
 
 def read(members: dict[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[T], expected: str) -> T | None:
@@ -85,20 +120,10 @@ def read_text(members: dict[str, msgspec.Raw], name: str) -> str | None:
     return read(members, name, _TEXT, "a string")
 
 
-def read_flag(members: dict[str, msgspec.Raw], name: str) -> bool | None:
-    return read(members, name, _FLAG, "a boolean")
-
-
-def read_include_usage(members: dict[str, msgspec.Raw]) -> bool:
-    expected = "an object whose `include_usage`, if it is there, is a boolean"
-    options = read(members, "stream_options", _STREAM_OPTIONS, expected)
-    return options is not None and options.include_usage is True
-
-
 def _misplaced(name: str, error: msgspec.ValidationError) -> Fault:
     """`Expected `str`, got `int` - at `$[3].role`` → the same, in terms of the request."""
     problem, _, path = str(error).partition(" - at `$")
-    param = name + path.rstrip("`")
+    param = (name + path.rstrip("`")).lstrip(".")
     return bad_request(f"`{param}`: {problem[:1].lower()}{problem[1:]}", param=param)
 
 

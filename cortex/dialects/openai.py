@@ -13,7 +13,7 @@ import msgspec
 from cortex.chat import ChatRequest, Event, Json
 from cortex.dialects.answer import Choice, assemble
 from cortex.dialects.dialect import Provenance, StreamRenderer, error_object
-from cortex.dialects.members import read_chat_members, read_flag, read_include_usage, read_text
+from cortex.dialects.members import read_chat
 from cortex.dialects.openai_stream import OpenAIStreamRenderer, answer_head
 from cortex.errors import ClientError
 
@@ -24,12 +24,13 @@ class OpenAIDialect:
 
     def parse(self, body: bytes) -> ChatRequest:
         """Raises Fault(BAD_REQUEST), with the member at fault as its `param`."""
-        members = read_chat_members(body)
+        members, head = read_chat(body)
         return ChatRequest(
             members,
-            model=read_text(members, "model"),
-            stream=read_flag(members, "stream") is True,
-            include_usage=read_include_usage(members),
+            model=head.model,
+            stream=head.stream is True,
+            include_usage=head.include_usage,
+            output_tokens=head.output_tokens,
         )
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:

@@ -11,10 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-import msgspec
-
 from cortex import dispatch
-from cortex.chat import ChatRequest
 from cortex.config.units import read_duration
 from cortex.dialects import openai_embeddings
 from cortex.dialects.api_chat import ApiChatDialect
@@ -97,23 +94,13 @@ async def _answer(incoming: Incoming, record: RequestRecord, parse: Parse) -> No
 
 def _chat(body: bytes, speaks: Dialect) -> Operation:
     request = speaks.parse(body)
-    demand = Demand(request.prompt_tokens, request.stream, _output_tokens(request), request.needs)
+    demand = Demand(request.prompt_tokens(), request.stream, request.output_tokens, request.needs())
     return Chat(request, speaks, demand)
 
 
 def _embed(body: bytes) -> Operation:
     request = openai_embeddings.parse(body)
     return Embed(request, Demand(request.prompt_tokens, stream=False))
-
-
-def _output_tokens(request: ChatRequest) -> int | None:
-    """The limit that the client sets. One that is no count is the upstream's to refuse."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        if (raw := request.members.get(name)) is not None:
-            limit = msgspec.json.decode(raw)
-            if type(limit) is int and limit > 0:
-                return limit
-    return None
 
 
 def _asked_timeout_s(value: str | None) -> float:

@@ -44,12 +44,12 @@ def said(content: object) -> dict[str, object]:
     ],
 )
 def test_needs(members: dict[str, object], needs: set[str]) -> None:
-    assert request(**members).needs == needs
+    assert request(**members).needs() == needs
 
 
 def test_white_space_is_nothing() -> None:
     members = msgspec.json.decode(b'{"messages": [], "tools":  [] }', type=dict[str, msgspec.Raw])
-    assert ChatRequest(members, model=None, stream=False, include_usage=False).needs == set()
+    assert ChatRequest(members, model=None, stream=False, include_usage=False).needs() == set()
 
 
 JSON = st.recursive(
@@ -61,4 +61,4 @@ JSON = st.recursive(
 @settings(deadline=None)
 @given(messages=JSON, tools=JSON, response_format=JSON)
 def test_whatever_the_members_hold_there_is_an_answer(messages: object, tools: object, response_format: object) -> None:
-    assert request(messages=messages, tools=tools, response_format=response_format).needs <= set(CAPABILITIES)
+    assert request(messages=messages, tools=tools, response_format=response_format).needs() <= set(CAPABILITIES)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from cortex.dialects.members import MAX_DEPTH, read_chat_members, read_members
+from cortex.dialects.members import MAX_DEPTH, read_chat, read_members
 from cortex.errors import Fault, FaultKind
 
 MESSAGES = b'"messages":[{"role":"user","content":"Hi"}]'
@@ -19,7 +19,7 @@ def nested(depth: int) -> bytes:
 
 def refused(body: bytes) -> Fault:
     with pytest.raises(Fault) as caught:
-        read_chat_members(body)
+        read_chat(body)
     assert caught.value.kind is FaultKind.BAD_REQUEST
     assert caught.value.status == 400
     return caught.value
@@ -27,7 +27,7 @@ def refused(body: bytes) -> Fault:
 
 def test_members_keep_their_order_and_bytes() -> None:
     body = b'{ "z" : 1.50, "messages":[{"role":"user" , "name":"\\u00e9"}], "a": { "k" : [ 1e3 ] } }'
-    members = read_chat_members(body)
+    members, _ = read_chat(body)
     assert {name: bytes(value) for name, value in members.items()} == {
         "z": b"1.50",
         "messages": b'[{"role":"user" , "name":"\\u00e9"}]',
@@ -89,7 +89,7 @@ def test_a_request_cannot_say_where_it_goes(name: str) -> None:
 
 
 def test_unknown_members_are_kept() -> None:
-    members = read_chat_members(b"{" + MESSAGES + b',"temperature":0.20,"n":2,"x_vendor":{"a":null}}')
+    members, _ = read_chat(b"{" + MESSAGES + b',"temperature":0.20,"n":2,"x_vendor":{"a":null}}')
     assert list(members) == ["messages", "temperature", "n", "x_vendor"]
 
 
