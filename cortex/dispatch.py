@@ -200,14 +200,13 @@ class _Exchange:
         self._record.cost_usd = cost_usd(call.attempt.candidate, usage)
 
     def _tell_candidates(self, plan: Plan, cascade: Cascade) -> None:
-        skips = dict(cascade.skips)
-        offset = time.time() - _now()
-        for planned in plan.planned:
-            told = CandidateRecord(planned.candidate.name)
-            if (skip := skips.get(planned.candidate.name)) is not None:
-                told.skip = skip.reason
-                told.until = None if skip.until is None else skip.until + offset
-            self._record.candidates.append(told)
+        candidates = self._record.candidates = [CandidateRecord(planned.candidate.name) for planned in plan.planned]
+        if skips := dict(cascade.skips):
+            offset = time.time() - _now()
+            for told in candidates:
+                if (skip := skips.get(told.target)) is not None:
+                    told.skip = skip.reason
+                    told.until = None if skip.until is None else skip.until + offset
 
 
 def _fault(error: Fault | Expired, call: Call) -> Fault:

@@ -46,15 +46,17 @@ class RetryPolicy:
     budget_floor: int = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
     """An upstream call that has begun. Must be settled: failed, succeeded or cancelled."""
 
-    number: int  # from 1
-    candidate: Candidate
-    route: tuple[str, ...]
-    lease: Lease
-    probe: bool  # whether it is the one call that a half-open candidate is given
+    __slots__ = ("candidate", "lease", "number", "probe", "route")
+
+    def __init__(self, number: int, planned: Planned, lease: Lease, *, probe: bool) -> None:
+        self.number = number  # from 1
+        self.candidate = planned.candidate
+        self.route = planned.route
+        self.lease = lease
+        self.probe = probe  # whether it is the one call that a half-open candidate is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class _Course:
         return self.last is not None and self.last.policy.retry_same
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each attempt
 class _Move:
     """What comes next. `word` is the decision record's."""
 
@@ -125,7 +127,7 @@ class Cascade:
     @property
     def skips(self) -> list[tuple[str, Skip]]:
         """Every candidate that was passed over and never called, with the first reason; a refusal goes before it."""
-        return list((self._skipped | self._refused).items())
+        return list((self._skipped | self._refused).items()) if self._skipped or self._refused else []
 
     def next(self, now: float, rng: Random) -> Planned | Wait | GiveUp:
         """What to do now: `begin` a call to this candidate unless it has to be `passed_over`, sleep, or give up.
@@ -175,7 +177,7 @@ class Cascade:
         self._course = course
         self._state.load.begin(candidate.name)
         probe = self._state.health.begin(candidate.name, now)
-        self._attempt = Attempt(self._calls, candidate, move.planned.route, lease, probe)
+        self._attempt = Attempt(self._calls, move.planned, lease, probe=probe)
         return self._attempt
 
     def passed_over(self, failure: Failure, reason: str) -> None:
@@ -258,7 +260,7 @@ class Cascade:
     def _choose(self, now: float, rng: Random) -> _Move | None:
         if self._over or now >= self._deadline or self._calls >= self._policy.attempts:
             return None
-        move = self._same(now) or self._fresh(now) or self._again(now, rng)
+        move = (self._calls and self._same(now)) or self._fresh(now) or self._again(now, rng)
         if move is None and self._must_do_without(now):
             self._demand = replace(self._demand, needs=frozenset())
             return self._choose(now, rng)
@@ -333,10 +335,10 @@ class Cascade:
         return self._wait_s
 
     def _skip(self, candidate: Candidate, now: float) -> Skip | None:
-        if (refused := self._refused.get(candidate.name)) is not None:
+        if self._refused and (refused := self._refused.get(candidate.name)) is not None:
             return refused
         window = candidate.context_tokens
-        if window is not None and window <= self._refused_tokens:
+        if self._refused_tokens and window is not None and window <= self._refused_tokens:
             return Skip(SkipKind.CONTEXT, f"context: needs more than {self._refused_tokens} tokens, has {window}")
         return why_skip(candidate, self._state, self._demand, now)
 

@@ -94,6 +94,7 @@ class Graph:
     default_model: str | None = None  # for requests that name none; None: every provider in order of priority
     _candidates: Mapping[str, Candidate] = field(init=False, repr=False, compare=False)
     _entries: Mapping[str, Entry] = field(init=False, repr=False, compare=False)
+    _default: Entry | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         candidates = {candidate.name: candidate for candidate in self._listed()}
@@ -102,6 +103,8 @@ class Graph:
             entries.setdefault(entry.name, entry)  # they come in the order of precedence
         object.__setattr__(self, "_candidates", candidates)
         object.__setattr__(self, "_entries", entries)
+        targets = tuple(Target(provider.name) for provider in self._by_priority() if provider.candidates)
+        object.__setattr__(self, "_default", Entry("default", "default", targets) if targets else None)
 
     def resolve(self, asked: str | None) -> Entry | None:
         """Where a request for `asked` enters; None if it is not configured.
@@ -114,8 +117,7 @@ class Graph:
             return self._entries.get(asked)
         if self.default_model is not None:
             return self._entries.get(self.default_model)
-        targets = tuple(Target(provider.name) for provider in self._by_priority() if provider.candidates)
-        return Entry("default", "default", targets) if targets else None
+        return self._default
 
     def leaf(self, target: str) -> Candidate | None:
         """The candidate that a target names, unless it is a node: a provider's default model, or `provider/model`."""

@@ -30,12 +30,14 @@ class KeySlot:
     account: str | None = None  # keys of one account share its limits; None: the key is its own account
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Lease:
     """The right to use one key for one call. Must be released, exactly once."""
 
-    index: int
-    name: str  # "groq#1": the provider and the key's position, from 1
+    __slots__ = ("index", "name")
+
+    def __init__(self, index: int, name: str) -> None:
+        self.index = index
+        self.name = name  # "groq#1": the provider and the key's position, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,17 @@ class KeyPool:
 
     def lease(self, model: str, now: float, rng: Random, exclude: Collection[int] = ()) -> Lease | None:
         """A key that may be used for `model` now; None if there is none but those in `exclude`."""
-        free = self._free(model, now, exclude)
-        if not free:
-            return None
-        index = self._pick(free, rng)
-        key = self._keys[index]
+        keys = self._keys
+        if len(keys) == 1:
+            index = 0
+            if index in exclude or keys[0].free_from(model, now) > now:
+                return None
+        else:
+            free = self._free(model, now, exclude)
+            if not free:
+                return None
+            index = self._pick(free, rng)
+        key = keys[index]
         key.in_flight += 1
         key.used += 1
         lease = Lease(index, key.name)
@@ -167,7 +175,10 @@ class KeyPool:
                 peer.block(hold, model if model_scoped else None)
 
     def free(self, model: str, now: float, exclude: Collection[int] = ()) -> bool:
-        return any(index not in exclude and key.free_from(model, now) <= now for index, key in enumerate(self._keys))
+        for index, key in enumerate(self._keys):  # noqa: SIM110 - asked for every attempt; any() costs twice as much
+            if index not in exclude and key.free_from(model, now) <= now:
+                return True
+        return False
 
     def blocked_until(self, model: str, now: float) -> float | None:
         """When the first key is free for `model` again; None if one is free now, or none will ever be."""

@@ -63,7 +63,14 @@ class Skip:
 
 def walk(graph: Graph, entry: Entry, state: RoutingState, demand: Demand, now: float, rng: Random) -> Plan:
     """Every candidate that `entry` leads to, in the order of trial. Turns the nodes that take turns."""
-    return Plan(entry, _Walk(graph, state, demand, now, rng).plan(entry))
+    place = entry.kind, entry.name
+    plan = state.fixed.get(place)
+    if plan is None:
+        way = _Walk(graph, state, demand, now, rng)
+        plan = Plan(entry, way.plan(entry))
+        if way.fixed:
+            state.fixed[place] = plan
+    return plan
 
 
 def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: float) -> Skip | None:
@@ -81,11 +88,11 @@ def why_skip(candidate: Candidate, state: RoutingState, demand: Demand, now: flo
         if until is None:
             return Skip(SkipKind.DISABLED, "keys disabled")
         return Skip(SkipKind.COOLING, "keys cooling", until)
-    match state.health.standing(candidate.name, now):
-        case Standing.EJECTED:
-            return Skip(SkipKind.EJECTED, "ejected", state.health.ejected_until(candidate.name))
-        case Standing.PROBING:
-            return Skip(SkipKind.PROBING, "probing")
+    standing = state.health.standing(candidate.name, now)
+    if standing is Standing.EJECTED:
+        return Skip(SkipKind.EJECTED, "ejected", state.health.ejected_until(candidate.name))
+    if standing is Standing.PROBING:
+        return Skip(SkipKind.PROBING, "probing")
     return None
 
 
@@ -115,7 +122,7 @@ _Leaf: TypeAlias = tuple[Candidate, tuple[str, ...]]
 class _Walk:
     """One walk. A node that several lead to is ordered once, so a walk costs no more than nodes × candidates."""
 
-    __slots__ = ("_demand", "_graph", "_now", "_rng", "_state", "_walked")
+    __slots__ = ("_demand", "_graph", "_now", "_rng", "_state", "_walked", "fixed")
 
     def __init__(self, graph: Graph, state: RoutingState, demand: Demand, now: float, rng: Random) -> None:
         self._graph = graph
@@ -124,6 +131,7 @@ class _Walk:
         self._now = now
         self._rng = rng
         self._walked: dict[str, Sequence[_Leaf]] = {}
+        self.fixed = True  # no strategy was asked: the next walk would be the same
 
     def plan(self, entry: Entry) -> tuple[Planned, ...]:
         if len(entry.targets) == 1:
@@ -150,6 +158,7 @@ class _Walk:
 
         The strategy sees the two kinds apart: those that are out must not shift a rotation among those that are not.
         """
+        self.fixed = False
         usable: list[Contender] = []
         out: list[Contender] = []
         for place, (target, leaves) in enumerate(zip(node.targets, groups, strict=True)):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from routing.graph import Graph
 from routing.health import Health
 from routing.keys import KeyPool
 from routing.load import Load
+
+if TYPE_CHECKING:
+    from routing.plan import Plan
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class RoutingState:
         self.load = Load()
         self.retries = RetryBudget()
         self.off = {provider.name: provider.off for provider in graph.providers.values() if provider.off is not None}
+        self.fixed: dict[tuple[str, str], Plan] = {}  # of the entries whose plan no request changes; see routing.plan
         self._turns = dict.fromkeys(graph.nodes, 0)
         self._candidates = tuple(
             candidate.name for provider in graph.providers.values() for candidate in provider.candidates
