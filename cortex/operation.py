@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from msgspec import structs
 
 from cortex.chat import ChatRequest
 from cortex.dialects import openai_embeddings
@@ -54,31 +56,18 @@ class Operation(Protocol):
     def stream_error(self, error: ClientError, request_id: str) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
 class Chat:
-    request: ChatRequest
-    speaks: Dialect
-    demand: Demand
+    __slots__ = ("demand", "dialect", "keepalive", "model", "provider", "request", "speaks", "stream")
 
-    @property
-    def dialect(self) -> str:
-        return self.speaks.name
-
-    @property
-    def model(self) -> str | None:
-        return self.request.model
-
-    @property
-    def provider(self) -> str | None:
-        return self.request.provider
-
-    @property
-    def stream(self) -> bool:
-        return self.request.stream
-
-    @property
-    def keepalive(self) -> bytes:
-        return self.speaks.keepalive
+    def __init__(self, request: ChatRequest, speaks: Dialect, demand: Demand) -> None:
+        self.request = request
+        self.speaks = speaks
+        self.demand = demand
+        self.dialect = speaks.name
+        self.model = request.model
+        self.provider = request.provider
+        self.stream = request.stream
+        self.keepalive = speaks.keepalive
 
     def encode(self, codec: Codec, model: Model) -> Encoded:
         return codec.encode_chat(self.request, model)
@@ -116,7 +105,7 @@ class Embed:
         parts = self.request.split(codec.max_texts)
         *earlier, call = [codec.encode_embeddings(part, model) for part in parts]
         for each in reversed(earlier):
-            call = replace(each, then=call)
+            call = structs.replace(each, then=call)
         return call
 
     def relay(self, codec: Codec, call: Encoded, provenance: Provenance) -> Relay:

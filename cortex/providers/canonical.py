@@ -132,9 +132,9 @@ def raw(value: Json) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def join_members(members: Mapping[str, msgspec.Raw]) -> bytes:
+def join_members(members: dict[str, msgspec.Raw]) -> bytes:
     """One JSON object of these members, each value byte for byte as it came."""
-    return msgspec.json.encode(dict(members))
+    return msgspec.json.encode(members)
 
 
 def is_null(value: msgspec.Raw) -> bool:

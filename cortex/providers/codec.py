@@ -7,12 +7,17 @@ error answers into faults. What a stream needs to remember lives in the decoder 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
+
+import msgspec
 
 from cortex.chat import ChatRequest, Event
 from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +29,13 @@ class Model:
     max_output_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True):
     """An upstream call but for host and key."""
 
     path: str  # below the provider's base_url, query included
     body: bytes = b""
     method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     dropped: tuple[str, ...] = ()  # request members that this provider cannot express
     forwards: str | None = None  # the client dialect whose bytes the answer's are (`"openai"`); None: rendered anew
     memo: Any = None  # what the decoder of this very call must know (renamed tools, say)

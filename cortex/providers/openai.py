@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from cortex.chat import ChatRequest, End, Event, ToolCallDelta
+from cortex.chat import ChatRequest, End, Event, Finish
 from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault, FaultKind
 from cortex.providers import faults, responses_request
@@ -15,7 +15,7 @@ from cortex.providers.marked_stream import MarkedStreamDecoder
 from cortex.providers.openai_models import goes_to_responses
 from cortex.providers.openai_request import encode_chat, encode_embeddings
 from cortex.providers.openai_stream import OpenAIStreamDecoder, OpenChoice, check_error
-from cortex.providers.openai_wire import Answer, Choice, decode_answer, delta_of, read_usage
+from cortex.providers.openai_wire import Answer, Choice, decode_answer, delta_of, finish_reason, read_usage
 from cortex.providers.responses_stream import ResponsesAnswer
 from cortex.providers.vendors import Vendor
 
@@ -100,10 +100,16 @@ def _whole_choice(choice: Choice, answer_id: str) -> list[Event]:
     said = choice.message
     if said is None:
         raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's answer has a choice without a message")
-    state = OpenChoice(f"{answer_id}:{choice.index}")
-    calls: tuple[ToolCallDelta, ...] = state.pieces(said)
     events: list[Event] = []
-    if (delta := delta_of(choice, said, calls)) is not None:
+    word = choice.finish_reason or "stop"
+    if said.tool_calls or said.function_call:
+        state = OpenChoice(f"{answer_id}:{choice.index}")
+        delta = delta_of(choice, said, state.pieces(said))
+        finish = state.finish(word, choice.index)
+    else:
+        delta = delta_of(choice, said, ())
+        finish = Finish(finish_reason(word, called=False), choice.index)
+    if delta is not None:
         events.append(delta)
-    events.append(state.finish(choice.finish_reason or "stop", choice.index))
+    events.append(finish)
     return events

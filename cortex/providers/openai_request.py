@@ -7,6 +7,7 @@ in streams, the wish for usage. What the vendor cannot express is refused or nam
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -27,6 +28,7 @@ from cortex.providers.openai_messages import rewrite_messages, without_extra_con
 from cortex.providers.openai_tools import rewrite_tools
 from cortex.providers.vendors import Vendor
 
+_MAX_NAMES = 1024  # of models, remembered as JSON
 _TRUE = msgspec.Raw(b"true")
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
@@ -34,9 +36,13 @@ _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
     """Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
     members = dict(request.members)
-    members["model"] = raw(model.name)
+    members["model"] = _named(model.name)
     if request.stream:
         _ask_for_stream(vendor, members)
+    if not vendor.extra_content and "messages" in members:
+        members["messages"] = without_extra_content(members["messages"])
+    if vendor.takes_all:
+        return Encoded(vendor.chat_path, join_members(members), forwards=vendor.forwards)
     refuse(members, vendor.refuse)
     dropped = take(members, vendor.drop)
     if vendor.functions_only:
@@ -45,8 +51,6 @@ def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
     dropped += _leave_out(vendor, members, model.name)
     dropped += _replace_values(vendor, members)
     dropped += _keep_only(members, vendor.allow)
-    if not vendor.extra_content and "messages" in members:
-        members["messages"] = without_extra_content(members["messages"])
     if vendor.messages is not None and "messages" in members:
         members["messages"], names = rewrite_messages(members["messages"], vendor.messages, model.name)
         dropped += names
@@ -56,11 +60,16 @@ def encode_chat(vendor: Vendor, request: ChatRequest, model: Model) -> Encoded:
 def encode_embeddings(vendor: Vendor, request: EmbeddingsRequest, model: Model) -> Encoded:
     """`memo` is the number of vectors asked for. Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
     members = dict(request.members)
-    members["model"] = raw(model.name)
+    members["model"] = _named(model.name)
     count = input_count(members["input"], token_ids=vendor.token_ids)
     _rename(members, vendor.embeddings_rename)
     dropped = _keep_only(members, vendor.embeddings_allow)
     return Encoded(vendor.embeddings_path, join_members(members), dropped=tuple(dropped), memo=count)
+
+
+@lru_cache(_MAX_NAMES)
+def _named(model: str) -> msgspec.Raw:
+    return raw(model)
 
 
 def _ask_for_stream(vendor: Vendor, members: dict[str, msgspec.Raw]) -> None:

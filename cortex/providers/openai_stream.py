@@ -13,7 +13,6 @@ from cortex.chat import Broken, End, Event, Finish, ToolCallDelta
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE, classify_error, classify_error_body
 from cortex.providers.openai_wire import (
-    ERROR_REASONS,
     Answer,
     Call,
     Choice,
@@ -133,10 +132,9 @@ class OpenChoice:
         return tuple(pieces)
 
     def finish(self, word: str, index: int) -> Finish:
-        if word.lower() in ERROR_REASONS:
-            raise Fault(FaultKind.BROKEN, f"the upstream broke off with finish_reason {word[:40]}")
         reason = finish_reason(word, called=bool(self._calls))
-        if reason in ("tool_calls", "stop") and not all(whole_json(call.arguments) for call in self._calls):
+        whole = not self._calls or reason not in ("tool_calls", "stop")
+        if not whole and not all(whole_json(call.arguments) for call in self._calls):
             raise Fault(FaultKind.BROKEN, "the upstream's tool call ended inside its arguments")
         self.finished = True
         return Finish(reason, index)

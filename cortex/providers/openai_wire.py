@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cortex.chat import Delta, Start, ToolCallDelta, Usage
+from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE
 
 
@@ -89,11 +90,12 @@ class Answer(msgspec.Struct, gc=False):
     service_tier: Any = None
 
     def start(self) -> Start:
-        extra = {
-            name: value for name in ("system_fingerprint", "service_tier") if (value := getattr(self, name)) is not None
-        }
+        extra: dict[str, Any] | None = None
+        if self.system_fingerprint is not None or self.service_tier is not None:
+            told = {"system_fingerprint": self.system_fingerprint, "service_tier": self.service_tier}
+            extra = {name: value for name, value in told.items() if value is not None}
         created = self.created if isinstance(self.created, int) else 0
-        return Start(self.id or "", self.model or "", created, extra or None)
+        return Start(self.id or "", self.model or "", created, extra)
 
 
 _decoder = msgspec.json.Decoder(Answer)
@@ -107,6 +109,10 @@ class _PromptDetails(msgspec.Struct):
 
 class _CompletionDetails(msgspec.Struct):
     reasoning_tokens: int | None = None
+
+
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_COMPLETION_DETAILS = _CompletionDetails()
 
 
 class _Usage(msgspec.Struct):
@@ -125,8 +131,8 @@ def read_usage(value: Any) -> Usage | None:
         told = msgspec.convert(value, _Usage, strict=False)
     except msgspec.ValidationError:
         return None
-    prompt = told.prompt_tokens_details or _PromptDetails()
-    completion = told.completion_tokens_details or _CompletionDetails()
+    prompt = told.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = told.completion_tokens_details or _NO_COMPLETION_DETAILS
     return Usage(
         prompt_tokens=told.prompt_tokens,
         completion_tokens=told.completion_tokens or 0,
@@ -144,7 +150,12 @@ _REASONS = {"length": "length", "max_tokens": "length", "model_length": "length"
 
 
 def finish_reason(word: str, *, called: bool) -> str:
-    """OpenAI's word for why a choice ended. Whether a tool was called is told by the answer, not by the word."""
+    """OpenAI's word for why a choice ended. Whether a tool was called is told by the answer, not by the word.
+
+    Raises Fault(BROKEN) for a word that says it was broken off.
+    """
+    if word.lower() in ERROR_REASONS:
+        raise Fault(FaultKind.BROKEN, f"the upstream broke off with finish_reason {word[:40]}")
     return _REASONS.get(word) or ("tool_calls" if called else "stop")
 
 

@@ -56,6 +56,13 @@ class Vendor:
 
     daily_requests: bool = False  # its x-ratelimit-*-requests headers count requests a day, not a minute
 
+    takes_all: bool = field(init=False)  # of a chat, as it is
+
+    def __post_init__(self) -> None:
+        rules = (self.rename, self.values, self.limits, self.words, self.omit, self.most, self.drop, self.refuse)
+        asks = any(rules) or self.functions_only or bool(self.schema_drop) or self.messages is not None
+        object.__setattr__(self, "takes_all", not asks and self.allow is None)
+
 
 def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())

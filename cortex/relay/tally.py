@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from cortex.chat import Delta, Event, Finish, Start, Usage
 
 _BYTES_A_TOKEN = 4
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """`usage` is the upstream's, or the estimate that the client was told in its place; None where neither was."""
 
     model: str | None = None  # what the upstream calls it
@@ -20,16 +19,15 @@ class Tally:
     frames: int = 0  # about how many pieces it came in
 
     def note(self, event: Event) -> None:
-        match event:
-            case Delta():
-                self.frames += 1
-                self.output_bytes += text_bytes(event)
-            case Start():
-                self.model = event.model or None
-            case Finish():
-                self.finish_reason = self.finish_reason or event.reason
-            case Usage():
-                self.usage = event
+        if isinstance(event, Delta):
+            self.frames += 1
+            self.output_bytes += text_bytes(event)
+        elif isinstance(event, Finish):
+            self.finish_reason = self.finish_reason or event.reason
+        elif isinstance(event, Start):
+            self.model = event.model or None
+        elif isinstance(event, Usage):
+            self.usage = event
 
     def estimate(self, prompt_tokens: int) -> Usage:
         """Usage where the upstream tells none."""
