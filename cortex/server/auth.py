@@ -7,8 +7,9 @@ the key itself nobody can choose a digest that shares a beginning with a stored 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from cortex.config.schema import is_loopback
@@ -26,12 +27,17 @@ class Scope(Enum):
     ADMIN = "admin"  # an admin key; none configured: a caller on this machine
 
 
+class Caller(Protocol):
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer."""
+
+
 def authorise(
-    scope: Scope,
-    headers: Mapping[str, str],
-    peer: str | None,
-    client_keys: Mapping[bytes, str],
-    admin_keys: Mapping[bytes, str],
+    scope: Scope, caller: Caller, client_keys: Mapping[bytes, str], admin_keys: Mapping[bytes, str]
 ) -> str | None:
     """The name of the caller's key, None where none is asked for. Raises Refused (401, 403).
 
@@ -39,8 +45,9 @@ def authorise(
     """
     if scope is Scope.OPEN:
         return None
+    headers = caller.headers
     if scope is Scope.ADMIN:
-        return _admin(headers, peer, client_keys, admin_keys)
+        return _admin(headers, caller.remote, client_keys, admin_keys)
     if not client_keys:
         _refuse_foreign_page(headers)
         return None
@@ -81,12 +88,14 @@ def _match(keys: Mapping[bytes, str], headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _offered(headers: Mapping[str, str]) -> list[str]:
+def _offered(headers: Mapping[str, str]) -> Iterator[str]:
     """The keys in the headers, at most one each: clients send the same one under several names."""
-    scheme, _, bearer = headers.get("Authorization", "").partition(" ")
-    offered = [bearer.strip()] if scheme.lower() == "bearer" else []
-    offered += [headers.get("x-api-key", ""), headers.get("api-key", "")]
-    return [key for key in offered if key]
+    authorization = headers.get("Authorization")
+    if authorization is not None and authorization[:7].lower() == "bearer " and (key := authorization[7:].strip()):
+        yield key
+    for name in ("x-api-key", "api-key"):
+        if key := headers.get(name, ""):
+            yield key
 
 
 def _refuse_foreign_page(headers: Mapping[str, str]) -> None:

@@ -7,8 +7,6 @@ all together, however it frames or compresses the body. Must not know what the b
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
 from aiohttp import http_exceptions, web
 
@@ -22,6 +20,7 @@ from cortex.server.errors import (
     too_large,
     unsupported_media,
 )
+from cortex.server.limits import Limits
 from cortex.sink import ClientGone
 
 _CODINGS = ("gzip", "deflate")
@@ -37,45 +36,48 @@ class BodyBudget:
 
 
 class BodyShare:
-    """One request's part of the budget: given back when the request is over."""
+    """One request's part of the budget: must be given back when the request is over."""
 
-    def __init__(self, budget: BodyBudget, limit_bytes: int) -> None:
+    __slots__ = ("_budget", "_held_bytes", "_limits", "max_body_bytes")
+
+    def __init__(self, budget: BodyBudget, limits: Limits, max_body_bytes: int) -> None:
         self._budget = budget
-        self._limit_bytes = limit_bytes
+        self._limits = limits
+        self.max_body_bytes = max_body_bytes
         self._held_bytes = 0
 
     def take(self, size_bytes: int) -> None:
         """Raises Refused (503) if the budget is spent."""
-        if self._budget.held_bytes + size_bytes > self._limit_bytes:
+        if self._budget.held_bytes + size_bytes > self._limits.bodies_bytes(self.max_body_bytes):
             raise overloaded()
         self._budget.held_bytes += size_bytes
         self._held_bytes += size_bytes
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def give_back(self) -> None:
         self._budget.held_bytes -= self._held_bytes
         self._held_bytes = 0
 
 
-async def read_body(
-    request: web.BaseRequest, share: BodyShare, *, max_bytes: int, idle_s: float, deadline: float
-) -> bytes:
+async def read_body(request: web.BaseRequest, share: BodyShare, *, idle_s: float, deadline: float) -> bytes:
     """The whole body, without its content coding. Raises Refused (400, 408, 413, 415, 417, 503) and ClientGone.
 
-    `max_bytes` holds for the body as sent and as decoded; `deadline` is monotonic.
+    The share's limit holds for the body as sent and as decoded; `deadline` is monotonic.
     """
+    max_bytes = share.max_body_bytes
     inflater = _check_head(request, max_bytes)
+    content = request.content
+    if inflater is None and content.is_eof() and content.exception() is None:  # all of it is here, as for most requests
+        body = content.read_nowait()
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+        share.take(len(body))
+        return body
     await _continue(request)
     reader = _Reader(share, max_bytes, inflater)
-    content = request.content
     now = asyncio.get_running_loop().time
     try:
         while not content.at_eof():
-            if content.is_eof():  # all of it is here, as for most requests: no timer needed
+            if content.is_eof():  # all of it is here: no timer needed
                 data = content.read_nowait()
             else:
                 async with asyncio.timeout_at(min(now() + idle_s, deadline)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from cortex import dispatch
@@ -33,26 +33,36 @@ _OPENAI = OpenAIDialect()
 _API_CHAT = ApiChatDialect()
 
 
-async def chat_completions(incoming: Incoming) -> None:
-    await _serve(incoming, _OPENAI.name, lambda body: _chat(body, _OPENAI))
+def chat_completions(incoming: Incoming) -> Awaitable[None]:
+    return _serve(incoming, _OPENAI.name, _openai_chat)
 
 
-async def api_chat(incoming: Incoming) -> None:
+def api_chat(incoming: Incoming) -> Awaitable[None]:
     incoming.speaks = _API_CHAT
-    await _serve(incoming, _API_CHAT.name, lambda body: _chat(body, _API_CHAT))
+    return _serve(incoming, _API_CHAT.name, _simple_chat)
 
 
-async def embeddings(incoming: Incoming) -> None:
-    await _serve(incoming, "openai_embeddings", _embed)
+def embeddings(incoming: Incoming) -> Awaitable[None]:
+    return _serve(incoming, "openai_embeddings", _embed)
 
 
 async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
     """One request, settled exactly once. Raises Refused, ClientGone, CancelledError; a bug's exception passes on."""
-    telemetry = incoming.app.telemetry
+    telemetry, headers = incoming.app.telemetry, incoming.request.headers
     record = RequestRecord(incoming.request_id, time.time(), incoming.started, dialect, client=incoming.client)
     telemetry.begin()
     try:
-        await _answer(incoming, record, parse)
+        record.traceparent = _traceparent(headers.get("traceparent"))
+        deadline = _deadline(incoming, headers.get("x-cortex-timeout"))
+        if "only-if-cached" in headers.get("x-cortex-cache", "").lower():
+            raise not_cached()
+        body = await read_body(incoming.request, incoming.share, idle_s=incoming.body_idle_s, deadline=deadline)
+        try:
+            operation = parse(body)
+        except Fault as fault:
+            raise Refused(request_error(fault)) from None
+        record.stream, record.model_asked = operation.stream, operation.model
+        await dispatch.answer(incoming.runtime, operation, incoming.sink, record, deadline=deadline, log=telemetry.log)
     except Refused as refused:
         _failed(record, refused.error)
         raise
@@ -68,28 +78,12 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
         telemetry.settle(record, time.monotonic())
 
 
-async def _answer(incoming: Incoming, record: RequestRecord, parse: Parse) -> None:
-    config = incoming.runtime.config
-    headers = incoming.request.headers
-    record.traceparent = _traceparent(headers.get("traceparent"))
-    deadline = incoming.started + min(config.timeouts.total, _asked_timeout_s(headers.get("x-cortex-timeout")))
-    if "only-if-cached" in headers.get("x-cortex-cache", "").lower():
-        raise not_cached()
-    body = await read_body(
-        incoming.request,
-        incoming.share,
-        max_bytes=config.server.max_body,
-        idle_s=incoming.body_idle_s,
-        deadline=deadline,
-    )
-    try:
-        operation = parse(body)
-    except Fault as fault:
-        raise Refused(request_error(fault)) from None
-    record.stream, record.model_asked = operation.stream, operation.model
-    await dispatch.answer(
-        incoming.runtime, operation, incoming.sink, record, deadline=deadline, log=incoming.app.telemetry.log
-    )
+def _openai_chat(body: bytes) -> Operation:
+    return _chat(body, _OPENAI)
+
+
+def _simple_chat(body: bytes) -> Operation:
+    return _chat(body, _API_CHAT)
 
 
 def _chat(body: bytes, speaks: Dialect) -> Operation:
@@ -103,15 +97,16 @@ def _embed(body: bytes) -> Operation:
     return Embed(request, Demand(request.prompt_tokens, stream=False))
 
 
-def _asked_timeout_s(value: str | None) -> float:
-    """Raises Refused (400)."""
-    if value is None:
-        return float("inf")
-    try:
-        return read_duration(value)
-    except ValueError:
-        message = "x-cortex-timeout is not a duration; write it as 250ms, 30s, 15m or 1h"
-        raise bad_value(message, "x-cortex-timeout") from None
+def _deadline(incoming: Incoming, asked: str | None) -> float:
+    """Monotonic seconds. Raises Refused (400)."""
+    limit_s = incoming.runtime.config.timeouts.total
+    if asked is not None:
+        try:
+            limit_s = min(limit_s, read_duration(asked))
+        except ValueError:
+            message = "x-cortex-timeout is not a duration; write it as 250ms, 30s, 15m or 1h"
+            raise bad_value(message, "x-cortex-timeout") from None
+    return incoming.started + limit_s
 
 
 def _traceparent(value: str | None) -> str | None:

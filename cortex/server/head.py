@@ -21,16 +21,14 @@ def answer_head(
     The request's id goes under Cortex's own name and the two under which the vendors' SDKs look for it. Raises
     ValueError, which quotes no value, for a header that holds a control character.
     """
-    fields = []
-    for name, value in headers.items():
-        if _FORBIDDEN.search(value) is not None:
-            raise ValueError("a header of the answer holds a control character")
-        fields.append(f"{name}: {value}\r\n")
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if _FORBIDDEN.search("".join(headers.values())) is not None:
+        raise ValueError("a header of the answer holds a control character")
     connection = ("" if minor else "Connection: keep-alive\r\n") if keep_alive else "Connection: close\r\n"
     return (
         f"HTTP/1.{minor} {status} {_PHRASES.get(status, '')}\r\nx-cortex-request-id: {request_id}\r\n"
         f"x-request-id: {request_id}\r\nrequest-id: {request_id}\r\n"
-        f"Server: cortex\r\nDate: {_date(int(time.time()))}\r\n{connection}{''.join(fields)}{framing}\r\n"
+        f"Server: cortex\r\nDate: {_date(int(time.time()))}\r\n{connection}{fields}{framing}\r\n"
     ).encode("utf-8", "replace")
 
 

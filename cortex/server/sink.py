@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import HttpVersion11, web
 
 from cortex.server.head import answer_head
+from cortex.server.limits import WRITE_HIGH_WATER_BYTES
 from cortex.sink import ClientGone
 
 _STREAM_HEADERS = {
@@ -109,10 +110,11 @@ class ResponseSink:
         transport.write(data)
         writer = request.writer
         writer.output_size += len(data)  # aiohttp wants to know whether an answer has begun
-        try:
-            await writer.drain()
-        except ConnectionError as error:
-            raise ClientGone from error
+        if transport.get_write_buffer_size() > WRITE_HIGH_WATER_BYTES:
+            try:
+                await writer.drain()
+            except ConnectionError as error:
+                raise ClientGone from error
 
 
 class _Sent(web.StreamResponse):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 
 import pytest
@@ -25,6 +26,12 @@ CLIENTS = keys("client-key-a", "client-key-b", scope="client")
 ADMINS = keys("admin-key", scope="admin")
 
 
+@dataclass
+class Came:
+    headers: Mapping[str, str]
+    remote: str | None
+
+
 def judged(
     scope: Scope,
     headers: Mapping[str, str] | None = None,
@@ -35,7 +42,7 @@ def judged(
 ) -> str | int | None:
     """The caller's name, or the status of the refusal."""
     try:
-        return authorise(scope, CIMultiDict({"Host": "localhost:4000", **(headers or {})}), peer, clients, admins)
+        return authorise(scope, Came(CIMultiDict({"Host": "localhost:4000", **(headers or {})}), peer), clients, admins)
     except Refused as refused:
         return refused.error.status
 
@@ -82,7 +89,7 @@ def test_the_refusal_names_no_key(scope: Scope) -> None:
     if scope is Scope.OPEN:
         return
     with pytest.raises(Refused) as refused:
-        authorise(scope, {"x-api-key": "canary"}, HERE, CLIENTS, ADMINS)
+        authorise(scope, Came({"x-api-key": "canary"}, HERE), CLIENTS, ADMINS)
     assert refused.value.headers == {"WWW-Authenticate": "Bearer"}
     assert "canary" not in refused.value.error.message
 
