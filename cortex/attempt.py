@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from cortex.dialects.dialect import Provenance
 from cortex.errors import Fault, FaultKind
@@ -42,50 +43,44 @@ class Call:
         self.relay: Relay | None = None
         self.tally: Tally | None = None
 
-    async def run(self, encoded: Encoded) -> Tally:
-        """Send, read, hand on: one call, or a chain of them. Raises Fault, Expired, ClientGone."""
-        while encoded.then is not None:
-            await self._call(encoded)
-            encoded = encoded.then
-            self.seen.calls += 1
-        return await self._call(encoded)
-
     def latency_s(self, now: float) -> float:
         """To the first token of a stream; of a JSON answer, to its end."""
         return (now if self.committed_at is None else self.committed_at) - self.started
 
-    async def _call(self, encoded: Encoded) -> Tally:
-        passage, seen = self.passage, self.seen
-        limits = self.provider.timeouts
-        streams = passage.operation.stream
+    async def run(self, encoded: Encoded) -> Tally:
+        """Send one call, read its answer, hand it on. Raises Fault, Expired, ClientGone."""
+        passage, provider, seen = self.passage, self.provider, self.seen
+        limits, streams = provider.timeouts, passage.operation.stream
         phase, limit_s = ("first_token", limits.first_token_s) if streams else ("response", limits.response_s)
         passage.record.dropped = encoded.dropped
+        request = UpstreamRequest(
+            encoded.method,
+            provider.base_url + encoded.path,
+            provider.headers[self.attempt.lease.index][streams],
+            encoded.body,
+            self._own_headers(encoded),
+        )
         with Watchdog(passage.runtime.alarms, passage.deadline, phase, limit_s) as watchdog:
-            response = await self._open(encoded)
+            began = time.monotonic()
+            try:
+                response = await provider.transport.open(request, connect_timeout_s=limits.connect_s)
+            finally:
+                passage.waited_s += time.monotonic() - began
             try:
                 seen.status = response.status
                 seen.connect_ms = (seen.connect_ms or 0.0) + response.connect_s * 1000
                 if not 200 <= response.status < 300:
                     body = await self._read(response, _MAX_ERROR_BYTES, truncate=True)
-                    raise self.provider.codec.classify(response.status, response.headers, body)
+                    raise provider.codec.classify(response.status, response.headers, body)
                 if streams and not _is_json(response):
                     return await self._stream(encoded, response, watchdog)
                 return await self._whole(encoded, response)
             finally:
-                await response.close()
+                response.close()
 
-    async def _open(self, encoded: Encoded) -> UpstreamResponse:
-        passage, provider = self.passage, self.provider
-        headers = provider.headers[self.attempt.lease.index][passage.operation.stream]
-        own = encoded.headers
-        if passage.record.traceparent is not None:
-            own = {**own, "traceparent": passage.record.traceparent}
-        request = UpstreamRequest(encoded.method, provider.base_url + encoded.path, headers, encoded.body, own)
-        before = time.monotonic()
-        try:
-            return await provider.transport.open(request, connect_timeout_s=provider.timeouts.connect_s)
-        finally:
-            passage.waited_s += time.monotonic() - before
+    def _own_headers(self, encoded: Encoded) -> Mapping[str, str]:
+        traceparent = self.passage.record.traceparent
+        return encoded.headers if traceparent is None else {**encoded.headers, "traceparent": traceparent}
 
     async def _stream(self, encoded: Encoded, response: UpstreamResponse, watchdog: Watchdog) -> Tally:
         """Relay a streamed answer. Until the commit the relay holds everything back."""
@@ -98,7 +93,11 @@ class Call:
                 watchdog.phase("idle", idle_s)
                 data = await response.read()
             else:
-                data = await self._wait_for_bytes(response)
+                began = time.monotonic()
+                try:
+                    data = await response.read()
+                finally:
+                    self.passage.waited_s += time.monotonic() - began
             out = relay.feed(data) if data else relay.end()
             if out:
                 if self.committed_at is None:
@@ -116,7 +115,9 @@ class Call:
     async def _whole(self, encoded: Encoded, response: UpstreamResponse) -> Tally:
         """A JSON answer: parsed whole before anything of it is sent. One of a chain is kept until the last has come."""
         passage, sink = self.passage, self.passage.sink
-        left_bytes = MAX_ANSWER_BYTES - sum([len(body) for _, body in self.answered])
+        left_bytes = MAX_ANSWER_BYTES
+        for _, body in self.answered:
+            left_bytes -= len(body)
         self.answered.append((encoded, await self._read(response, left_bytes)))
         if encoded.then is not None:
             return Tally()
@@ -141,21 +142,18 @@ class Call:
         """The whole body. Raises Fault when it is longer than the limit, unless the rest does not matter."""
         parts: list[bytes] = []
         size = 0
-        while data := await self._wait_for_bytes(response):
-            parts.append(data)
-            size += len(data)
-            if size > limit_bytes:
-                if truncate:
-                    break
-                raise Fault(FaultKind.INVALID_RESPONSE, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-        return b"".join(parts)[:limit_bytes]
-
-    async def _wait_for_bytes(self, response: UpstreamResponse) -> bytes:
-        before = time.monotonic()
+        began = time.monotonic()
         try:
-            return await response.read()
+            while not response.at_end and (data := await response.read()):
+                parts.append(data)
+                size += len(data)
+                if size > limit_bytes:
+                    if truncate:
+                        break
+                    raise Fault(FaultKind.INVALID_RESPONSE, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
         finally:
-            self.passage.waited_s += time.monotonic() - before
+            self.passage.waited_s += time.monotonic() - began
+        return parts[0] if len(parts) == 1 and size <= limit_bytes else b"".join(parts)[:limit_bytes]
 
     def _provenance(self) -> Provenance:
         record = self.passage.record

@@ -65,7 +65,7 @@ class _Exchange:
         self._refused: Fault | None = None  # by a codec, before anything was sent
 
     async def run(self) -> None:
-        """Raises ClientGone and CancelledError."""
+        """Attempt after attempt, until the client has its answer or an error. Raises ClientGone and CancelledError."""
         runtime, operation = self._runtime, self._operation
         try:
             plan = plan_for(runtime, operation, _now(), _RANDOM)
@@ -73,26 +73,21 @@ class _Exchange:
             await self._refuse(request_error(unknown))
             return
         cascade = Cascade(plan, runtime.state, runtime.retries, operation.demand, self._passage.deadline)
+        settled = False
         try:
-            give_up = await self._cascade(cascade)
+            while not settled:
+                due = cascade.next(_now(), _RANDOM)
+                if isinstance(due, Wait):
+                    await asyncio.sleep(due.seconds)
+                elif isinstance(due, GiveUp):
+                    break
+                elif (encoded := self._encode(cascade, due.candidate)) is not None:
+                    settled = await self._attempt(cascade, encoded)
         finally:
             cascade.close(_now())
             self._tell_candidates(plan, cascade)
-        if give_up is not None:
-            await self._refuse(refusal(give_up, self._judged(give_up), self._record))
-
-    async def _cascade(self, cascade: Cascade) -> GiveUp | None:
-        """Attempt after attempt. None: the client has its answer, whole or with the error that ended it."""
-        while True:
-            due = cascade.next(_now(), _RANDOM)
-            if isinstance(due, Wait):
-                await asyncio.sleep(due.seconds)
-            elif isinstance(due, GiveUp):
-                return due
-            else:
-                encoded = self._encode(cascade, due.candidate)
-                if encoded is not None and await self._attempt(cascade, encoded):
-                    return None
+        if isinstance(due, GiveUp):
+            await self._refuse(refusal(due, self._judged(due), self._record))
 
     # One attempt
 
@@ -116,6 +111,9 @@ class _Exchange:
         record.route = attempt.route
         call = Call(self._passage, self._runtime.providers[attempt.candidate.provider], attempt, seen)
         try:
+            while encoded.then is not None:
+                await call.run(encoded)
+                encoded, seen.calls = encoded.then, seen.calls + 1
             tally = await call.run(encoded)
         except (ClientGone, asyncio.CancelledError):
             seen.kind = "cancelled"

@@ -70,7 +70,7 @@ async def _call(provider: Provider, key: str | None) -> Fault | None:
                     body += data
                 return provider.codec.classify(response.status, response.headers, body)
             finally:
-                await response.close()
+                response.close()
     except Fault as fault:
         return fault
     except TimeoutError:

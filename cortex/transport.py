@@ -47,7 +47,7 @@ class UpstreamResponse(Protocol):
     def at_end(self) -> bool:
         """The body has come to its end and all of it has been read: another `read` would give b"" at once."""
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection back if the body has been read to its end, else drop it. Never raises, never waits."""
 
 

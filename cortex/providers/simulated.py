@@ -152,7 +152,7 @@ class SimulatedResponse:
     def at_end(self) -> bool:
         return not self._pieces and not self._end
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self._closed.set()
 
 

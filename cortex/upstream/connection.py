@@ -132,18 +132,16 @@ class Connection(asyncio.Protocol):
 
     # Waiting
 
-    async def _wait(self) -> None:
-        """Until something has happened: bytes, an end, or room to write."""
-        assert self._waiter is None, "one task at a time"
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _wait(self) -> asyncio.Future[None]:
+        """Done when something has happened: bytes, an end, or room to write."""
+        assert self._waiter is None or self._waiter.done(), "one task at a time"
+        waiter = self._waiter = self._loop.create_future()
+        return waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     async def _upload(self, head: bytes, body: memoryview, answer: Answer) -> None:
         """An upstream may answer before it has everything; the rest is then not sent."""

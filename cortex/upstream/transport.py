@@ -141,7 +141,12 @@ class HttpResponse:
 
     @property
     def at_end(self) -> bool:
-        return self._answer.complete and not self._answer.buffered_bytes and self._inflater is None
+        return (
+            self._answer.complete
+            and not self._answer.buffered_bytes
+            and self._coding is None
+            and self._inflater is None
+        )
 
     async def read(self) -> bytes:
         """The body's next bytes as they arrive, without their content coding; b"" once at the end.
@@ -159,7 +164,7 @@ class HttpResponse:
             self._inflater.feed(data)
         return output
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection back if the body has come to its end, else drop it. Never raises, never waits."""
         if not self._closed:
             self._closed = True

@@ -94,7 +94,7 @@ async def test_a_redirect_is_an_answer(transport: HttpTransport) -> None:
     async with Upstream(OK) as elsewhere, Upstream(replies.redirect(elsewhere.url)) as upstream:
         response = await post(transport, upstream.url)
         assert (response.status, response.headers["location"]) == (302, elsewhere.url)
-        await response.close()
+        response.close()
         assert elsewhere.connections == []
 
 
@@ -112,14 +112,14 @@ async def test_status_headers_and_body(transport: HttpTransport) -> None:
         assert await response.read() == b'{"no": 1}'
         assert await response.read() == b""
         assert await response.read() == b""
-        await response.close()
+        response.close()
 
 
 async def test_repeated_headers_are_joined_and_odd_bytes_replaced(transport: HttpTransport) -> None:
     head = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nX-B: caf\xe9 \t\r\nContent-Length: 0\r\n\r\n"
     async with Upstream(raw(head)) as upstream:
         response = await post(transport, upstream.url)
-        await response.close()
+        response.close()
         assert response.headers["x-a"] == "1, 2"
         assert response.headers["x-b"].encode() == "caf\N{REPLACEMENT CHARACTER}".encode()
 
@@ -187,8 +187,8 @@ async def test_an_unread_answer_costs_its_connection(transport: HttpTransport) -
     async with Upstream([stream(b"a", stall), OK]) as upstream:
         response = await post(transport, upstream.url)
         assert await response.read() == b"a"
-        await response.close()
-        await response.close()
+        response.close()
+        response.close()
         await upstream.wait_closed()
         assert await fetch(transport, upstream.url) == b'{"ok": true}'
         assert len(upstream.connections) == 2
@@ -198,7 +198,7 @@ async def test_closing_a_whole_answer_twice_keeps_the_connection(transport: Http
     async with Upstream(OK) as upstream:
         response = await post(transport, upstream.url)
         await read_all(response)
-        await response.close()
+        response.close()
         await fetch(transport, upstream.url)
         assert len(upstream.connections) == 1
 
@@ -255,7 +255,7 @@ async def test_what_follows_an_answer_at_once_is_nobodys_answer(transport: HttpT
 async def test_an_answer_that_was_not_read_is_not_read_by_the_next(transport: HttpTransport) -> None:
     async with Upstream([json({"n": 1}), json({"n": 2})]) as upstream:
         response = await post(transport, upstream.url)
-        await response.close()
+        response.close()
         assert await fetch(transport, upstream.url) == b'{"n": 2}'
         assert await response.read() == b'{"n": 1}'
         assert len(upstream.connections) == 1
@@ -358,7 +358,7 @@ async def test_closing_the_transport_drops_every_connection(transport: HttpTrans
         with pytest.raises(Fault) as caught:
             await reading
         assert caught.value.kind is FaultKind.BROKEN
-        await response.close()
+        response.close()
         await upstream.wait_closed(2)
         with pytest.raises(Fault) as caught:
             await post(transport, upstream.url)

@@ -141,7 +141,7 @@ async def test_cancelling_a_read_drops_the_connection(transport: HttpTransport, 
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        await response.close()
+        response.close()
         await upstream.wait_closed()
     await baseline.restored()
 

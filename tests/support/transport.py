@@ -33,7 +33,7 @@ async def read_all(response: HttpResponse) -> bytes:
         while data := await response.read():
             parts.append(data)
     finally:
-        await response.close()
+        response.close()
     return b"".join(parts)
 
 
@@ -57,5 +57,5 @@ async def read_until_fault(response: HttpResponse) -> tuple[bytes, Fault]:
         async with asyncio.timeout(PATIENCE_S):
             while data := await response.read():
                 parts.append(data)
-    await response.close()
+    response.close()
     return b"".join(parts), caught.value
