@@ -12,6 +12,7 @@ from cortex.providers.anthropic_request import FIRST_VERSION, encode_chat
 from cortex.providers.anthropic_stream import ROWS, AnthropicAnswer
 from cortex.providers.canonical import unsupported
 from cortex.providers.codec import Encoded, Model, StreamDecoder
+from cortex.providers.limits import passes_by_itself
 from cortex.providers.marked_stream import MarkedStreamDecoder
 
 
@@ -42,7 +43,11 @@ class AnthropicCodec:
         raise Fault(FaultKind.INVALID_RESPONSE, "this provider has no embeddings")
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        return faults.classify(status, headers, body, rows=ROWS)
+        """Its rate limits name their wait. A 429 that shows none is about money, whatever it is called."""
+        fault = faults.classify(status, headers, body, rows=ROWS)
+        if status == 429 and fault.kind is FaultKind.RATE_LIMITED and not passes_by_itself(headers):
+            fault.kind, fault.retry_after_s = FaultKind.QUOTA_EXHAUSTED, None
+        return fault
 
     def probe(self) -> Encoded:
         return Encoded("/v1/models?limit=1", method="GET", headers={"anthropic-version": self._version})

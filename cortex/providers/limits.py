@@ -30,14 +30,18 @@ def retry_after_s(status: int, headers: Mapping[str, str], message: str, kind: s
     `kind` is the error's type, which may tell whether requests or tokens have run out. In order of trust: the
     retry-after headers, the message, and for a 429 the reset times of what has run out.
     """
-    wait_s = _number(headers.get("retry-after-ms"), 1e-3)
-    if wait_s is None:
-        wait_s = _retry_after(headers.get("retry-after"), headers.get("date"))
+    wait_s = _named_wait(headers)
     if wait_s is None:
         wait_s = _in_text(message)
     if wait_s is None and status == 429:
         wait_s = _reset(headers, f"{kind} {message}")
     return None if wait_s is None else min(wait_s, MAX_COOLDOWN_S)
+
+
+def passes_by_itself(headers: Mapping[str, str]) -> bool:
+    """Whether the headers show a limit that time lifts: they name a wait, or say what has run out."""
+    spent = (headers.get(style.format(what, "remaining"), "") for what in _COUNTED for style in _STYLES)
+    return _named_wait(headers) is not None or any(left.strip() == "0" for left in spent)
 
 
 def duration_s(text: str | None) -> float | None:
@@ -50,6 +54,11 @@ def duration_s(text: str | None) -> float | None:
     if not _DURATION.fullmatch(text):
         return None
     return sum(float(value) * _UNIT_S[unit] for value, unit in _PIECES.findall(text))
+
+
+def _named_wait(headers: Mapping[str, str]) -> float | None:
+    wait_s = _number(headers.get("retry-after-ms"), 1e-3)
+    return _retry_after(headers.get("retry-after"), headers.get("date")) if wait_s is None else wait_s
 
 
 def _number(text: str | None, unit_s: float) -> float | None:

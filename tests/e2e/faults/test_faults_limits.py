@@ -12,11 +12,12 @@ from tests.support.fault_table import fault
 from tests.support.scene import KEYS, SOUND, Case, Scene, Told, cases, moves_on
 from tests.support.upstream import Script
 from tests.support.upstream_replies import Reply
-from tests.support.wires import GEMINI, OLLAMA, WIRES
+from tests.support.wires import ANTHROPIC, GEMINI, OLLAMA, WIRES
 from tests.support.wires import OPENAI as OPENAI_WIRE
 
 COOLDOWN_S, DAY_S, HOUR_S = 900, 24 * 3600, 3600
 SLACK_S = 30  # between the refusal and the look at the key
+NAMELESS = [wire for wire in WIRES if wire is not ANTHROPIC]  # whose rate limits may name no wait
 
 
 def limited(case: Case, **headers: str) -> Reply:
@@ -33,31 +34,30 @@ def is_blocked(told: Told, status: str, for_s: float) -> None:
 # Rate limits
 
 _SENT = "Sun, 22 Nov 2026 10:00:00 GMT"
-RETRY_AFTER: dict[tuple[tuple[str, str], ...], float] = {
+Headers = tuple[tuple[str, str], ...]
+RETRY_AFTER: dict[Headers, float] = {
     (("Retry-After", "120"),): 120,
     (("Retry-After", "1.5e2"),): 150,
     (("Retry-After", "Sun, 22 Nov 2026 10:05:00 GMT"), ("Date", _SENT)): 300,
     (("Retry-After", "2m30s"),): 150,
     (("Retry-After-Ms", "180000"), ("Retry-After", "9")): 180,
     (("Retry-After", "1e12"),): DAY_S,
-    (("Retry-After", "9" * 400),): COOLDOWN_S,
-    (("Retry-After", "-5"),): COOLDOWN_S,
-    (("Retry-After", "soon"),): COOLDOWN_S,
-    (("Retry-After", "nan"),): COOLDOWN_S,
-    (("Retry-After", "inf"),): COOLDOWN_S,
-    (("Retry-After", ""),): COOLDOWN_S,
-    (("Retry-After", "Sun, 99 Foo 2026 10:05:00 GMT"), ("Date", _SENT)): COOLDOWN_S,
 }
+MEANINGLESS: list[Headers] = [
+    *((("Retry-After", value),) for value in ("9" * 400, "-5", "soon", "nan", "inf", "")),
+    (("Retry-After", "Sun, 99 Foo 2026 10:05:00 GMT"), ("Date", _SENT)),
+]
 
 
 @fault(29)
 async def test_any_retry_after_moves_on_and_only_one_that_makes_sense_counts() -> None:
     played = cases(clients=[OPENAI], variants=list(RETRY_AFTER))
+    played += cases(clients=[OPENAI], wires=NAMELESS, variants=MEANINGLESS)
     async with Scene(lambda case: limited(case, **dict(case.variant)), played) as scene:
         for told in await scene.ask():
             told.moved_on("rate_limited")
             told.blames("key")
-            is_blocked(told, "cooling", RETRY_AFTER[told.case.variant])
+            is_blocked(told, "cooling", RETRY_AFTER.get(told.case.variant, COOLDOWN_S))
 
 
 @fault(29)
@@ -76,7 +76,7 @@ async def test_a_bare_429_cools_the_key_for_key_cooldown() -> None:
     def settings(case: Case) -> dict[str, Any]:
         return {} if case.variant == COOLDOWN_S else {"key_cooldown": f"{case.variant}s"}
 
-    async with Scene(limited, cases(variants=(COOLDOWN_S, 420)), settings=settings) as scene:
+    async with Scene(limited, cases(wires=NAMELESS, variants=(COOLDOWN_S, 420)), settings=settings) as scene:
         for told in await scene.ask():
             told.moved_on("rate_limited")
             told.blames("key")
@@ -137,6 +137,16 @@ async def test_without_money_every_key_is_parked_and_the_next_candidate_asked_at
             assert told.view.headers["x-should-retry"] == "false", told
 
 
+@fault(31)
+async def test_anthropic_s_429_that_names_no_wait_is_about_money() -> None:
+    played = cases(wires=[ANTHROPIC], variants=[(), *MEANINGLESS])
+    async with Scene(lambda case: limited(case, **dict(case.variant)), played) as scene:
+        for told in await scene.ask():
+            told.moved_on("quota_exhausted")
+            told.blames("key")
+            is_blocked(told, "parked", HOUR_S)
+
+
 @fault(32)
 async def test_gemini_s_daily_quota_parks_the_key_for_that_model_whatever_wait_it_names() -> None:
     details = [
@@ -175,7 +185,7 @@ async def test_gemini_s_daily_quota_parks_the_key_for_that_model_whatever_wait_i
 async def test_a_limit_of_the_account_cools_its_keys_together_and_no_other() -> None:
     def script(case: Case) -> Script:
         speaks = case.wire.speaking(["hi"])
-        return {KEYS[0]: limited(case), KEYS[1]: speaks, KEYS[2]: speaks}
+        return {KEYS[0]: limited(case, **{"Retry-After": "60"}), KEYS[1]: speaks, KEYS[2]: speaks}
 
     keys: list[Any] = [{"value": KEYS[0], "account": "org"}, {"value": KEYS[1], "account": "org"}, KEYS[2]]
     async with Scene(script, settings={"keys": keys}) as scene:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cortex.providers.limits import duration_s, retry_after_s
+from cortex.providers.limits import duration_s, passes_by_itself, retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,18 @@ def test_the_reset_of_what_has_run_out_counts() -> None:
 def test_a_date_counts_from_the_answers_own(zone: str) -> None:
     headers = {"date": f"Sun, 22 Nov 2026 15:00:00 {zone}", "retry-after": f"Sun, 22 Nov 2026 15:00:10 {zone}"}
     assert retry_after_s(503, headers, "") == 10.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"retry-after": "0"}, True),
+        ({"retry-after-ms": "900"}, True),
+        ({"retry-after": "soon"}, False),
+        ({"anthropic-ratelimit-tokens-remaining": "0"}, True),
+        ({"anthropic-ratelimit-tokens-remaining": "10", "anthropic-ratelimit-tokens-reset": "9s"}, False),
+        ({}, False),
+    ],
+)
+def test_a_limit_that_time_lifts_says_so(headers: dict[str, str], passes: bool) -> None:
+    assert passes_by_itself(headers) is passes
