@@ -76,7 +76,7 @@ def _provider(name: str, config: Config, graph: Graph, http: Transport) -> Provi
         type=provider.type,
         priority=provider.priority,
         base_url=provider.base_url.rstrip("/"),
-        codec=codec_for(provider.type),
+        codec=codec_for(provider.type, provider.api_version),
         transport=http if provider.simulate is None else _simulated(name, provider),
         models=models,
         timeouts=_timeouts(config, provider),

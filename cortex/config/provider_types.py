@@ -16,6 +16,7 @@ class ProviderType:
     needs_key: bool = True
     openai_shaped: bool = True  # its base_url includes /v1
     usd_per_mtok: float | None = None  # the price of models whose own is unknown
+    api_versions: tuple[str, ...] = ()  # of which the file may choose one
 
 
 PROVIDER_TYPES: Mapping[str, ProviderType] = {
@@ -42,8 +43,14 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
         openai_shaped=False,
     ),
     "anthropic": ProviderType(
-        {"base_url": "https://api.anthropic.com", "priority": 45, "models": ["claude-haiku-5-5"]},
+        {
+            "base_url": "https://api.anthropic.com",
+            "priority": 45,
+            "models": ["claude-haiku-5-5"],
+            "api_version": "2023-06-01",
+        },
         openai_shaped=False,
+        api_versions=("2023-06-01", "2026-10-21"),
     ),
     "openai": ProviderType({"base_url": "https://api.openai.com/v1", "priority": 50, "models": ["gpt-5.4-mini"]}),
     "mistral": ProviderType(

@@ -91,6 +91,7 @@ class SimulateConfig(Section):
     seed: Annotated[int, whole(0)] = Field(default=0, description="The same seed gives the same failures.")
 
 
+_API_VERSIONS = tuple(dict.fromkeys(version for row in PROVIDER_TYPES.values() for version in row.api_versions))
 _BY_TYPE = ("base_url", "priority", "models")  # members whose default is a matter of the type
 
 
@@ -118,6 +119,11 @@ class ProviderConfig(Section):
     priority: Annotated[int, whole(0)] = Field(
         default=100,
         description="Without nodes, providers are tried in this order, the lowest first. Each type has a default.",
+    )
+    api_version: Annotated[str, choice(_API_VERSIONS)] | None = Field(
+        default=None,
+        description="Of the type anthropic: the version that it is asked under. Left out: 2023-06-01, the last under "
+        "which models take temperature, top_p and top_k.",
     )
     keys: Keys = Field(default=(), description="API keys. Without one, a provider that needs it is switched off.")
     key_rotation: Annotated[Rotation, choice(get_args(Rotation))] = Field(

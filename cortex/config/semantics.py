@@ -47,6 +47,9 @@ def _providers(config: Config, _: Holes) -> Iterator[Finding]:
                 yield Finding((*path, member), "is missing", f"the type {provider.type} has none of its own")
         if provider.simulate is not None and "simulate" not in row.defaults:
             yield Finding((*path, "simulate"), "is for providers of the type simulated")
+        if provider.api_version is not None and provider.api_version not in row.api_versions:
+            types = (name for name, each in PROVIDER_TYPES.items() if provider.api_version in each.api_versions)
+            yield Finding((*path, "api_version"), f"is for providers of the type {', '.join(types)}")
         below = urlsplit(provider.base_url).path
         if row.openai_shaped and provider.base_url and not below:
             yield Finding((*path, "base_url"), "ends without a path", "most servers want /v1 there", Severity.WARNING)

@@ -25,7 +25,10 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
     **{name: partial(OpenAICodec, vendor) for name, vendor in VENDORS.items()},
 }
 
+# The codecs of those whose API has versions of which the configuration chooses one.
+_VERSIONED: Mapping[str, Callable[[str], Codec]] = {"anthropic": AnthropicCodec}
 
-def codec_for(type: str) -> Codec:
-    """A codec for this type of provider. Raises KeyError for a type that no row names."""
-    return CODECS[type]()
+
+def codec_for(type: str, api_version: str | None = None) -> Codec:
+    """A codec for this type of provider. Raises KeyError for a type that no row names, or that has no versions."""
+    return CODECS[type]() if api_version is None else _VERSIONED[type](api_version)

@@ -53,6 +53,29 @@ def asked(upstream: Upstream) -> list[Request]:
     return [request for request in upstream.requests if request.method == "POST"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "version", "kept"),
+    [
+        ({}, "2023-06-01", {"temperature": 0.2, "top_k": 5}),
+        ({"api_version": "2023-06-01"}, "2023-06-01", {"temperature": 0.2, "top_k": 5}),
+        ({"api_version": "2026-10-21"}, "2026-10-21", {}),
+    ],
+)
+async def test_the_api_s_version_is_a_setting(settings: Any, version: str, kept: dict[str, Any]) -> None:
+    config = {"models": ["claude-sonnet-4-5"], **settings}
+    async with Upstream(reply) as upstream:
+        async with Gateway({"providers": {"claude": claude(upstream.url, **config)}}) as gateway:
+            async with client_of(gateway) as client:
+                answer = await client.chat.completions.with_raw_response.create(
+                    model="claude", messages=opening(image=False), temperature=0.2, extra_body={"top_k": 5}
+                )
+    assert answer.parse().choices[0].message.content == "".join(TEXT)
+    (sent,) = asked(upstream)
+    assert sent.headers["anthropic-version"] == version
+    assert {name: sent.json[name] for name in ("temperature", "top_p", "top_k") if name in sent.json} == kept
+    assert answer.headers.get("x-cortex-warning") == (None if kept else "dropped=temperature,top_k")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @proves("anthropic", "image", "reasoning", "tool round trip", "usage")
 async def test_a_conversation_with_an_image_and_a_tool(gateway: Gateway, upstream: Upstream, stream: bool) -> None:

@@ -41,6 +41,7 @@ def test_a_type_s_defaults_are_valid_and_complete(name: str) -> None:
         assert bool(getattr(found, member)) == (member in row.defaults)
     assert found.priority == row.defaults["priority"]
     assert (found.simulate is not None) == (name == "simulated")
+    assert found.api_version == (row.api_versions[0] if row.api_versions else None)
     assert found.off == ("no key" if row.needs_key else None)
     assert (found.key_rotation, found.key_cooldown) == ("round_robin", 900.0)
 
