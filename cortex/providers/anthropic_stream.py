@@ -1,8 +1,8 @@
 """Anthropic's answers → events: a stream of named blocks that `message_stop` ends, or one message.
 
 What an event is stands in its data's `type`; kinds that nobody here reads, `ping` among them, are skipped, as
-Anthropic asks of clients. Blocks for which OpenAI has no place are left out: redacted thoughts, citations, and what
-tools on Anthropic's servers do. Whole answers take the same way as streamed ones.
+Anthropic asks of clients. What OpenAI has no place for is left out: redacted thoughts, what tools on Anthropic's
+servers do, and citations that lead to no URL. Whole answers take the same way as streamed ones.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Delta, End, Event, Finish, Start, ToolCallDelta, Usage
+from cortex.chat import Delta, End, Event, Finish, Json, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
+from cortex.providers.citations import MAX_CITATIONS, url_citation
 from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, row
 from cortex.providers.openai_wire import whole_json
 
@@ -50,6 +51,7 @@ class _Block(msgspec.Struct, gc=False):
     id: str = ""
     name: str = ""
     input: Any = None
+    citations: Any = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -57,6 +59,7 @@ class _Delta(msgspec.Struct, gc=False):
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
+    citation: Any = None
     stop_reason: str | None = None
 
 
@@ -101,6 +104,14 @@ class _Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
+class _Citation(msgspec.Struct):
+    """Of a page (`url`), of a search's result (`source`, which may be a URL), or of a document, which has neither."""
+
+    url: Any = None
+    source: Any = None
+    title: Any = None
+
+
 class _OpenCall:
     """A tool's call whose block has not stopped."""
 
@@ -121,6 +132,10 @@ class AnthropicAnswer:
         self._open: dict[int, _OpenCall] = {}
         self._calls = 0
         self._chars = 0
+        self._said = 0  # characters of text
+        self._cited_from = 0  # where the block begins that is being said
+        self._cited: list[Json] = []  # in that block
+        self._citations = 0
 
     def take(self, data: bytes, events: list[Event]) -> None:
         """Decode one event of a stream. Raises Fault if it is none, or tells an error."""
@@ -172,8 +187,11 @@ class AnthropicAnswer:
 
     def _begin(self, index: int, block: _Block, events: list[Event]) -> None:
         if block.type == "text":
+            self._cited_from = self._said
             if block.text:
-                events.append(Delta(block.text))
+                self._say(block.text, events)
+            for citation in block.citations if isinstance(block.citations, list) else ():
+                self._cite(citation)
         elif block.type == "thinking":
             if block.thinking:
                 events.append(Delta(reasoning=block.thinking))
@@ -186,7 +204,7 @@ class AnthropicAnswer:
 
     def _add(self, index: int, delta: _Delta, events: list[Event]) -> None:
         if delta.text:
-            events.append(Delta(delta.text))
+            self._say(delta.text, events)
         elif delta.thinking:
             events.append(Delta(reasoning=delta.thinking))
         elif delta.partial_json and (call := self._open.get(index)) is not None:
@@ -195,9 +213,30 @@ class AnthropicAnswer:
                 raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's tool calls are larger than anyone can use")
             call.pieces.append(delta.partial_json)
             events.append(Delta(tool_calls=(ToolCallDelta(call.index, delta.partial_json),)))
+        elif delta.citation is not None:
+            self._cite(delta.citation)
+
+    def _say(self, text: str, events: list[Event]) -> None:
+        self._said += len(text)
+        events.append(Delta(text))
+
+    def _cite(self, citation: Any) -> None:
+        self._citations += 1
+        if self._citations > MAX_CITATIONS:
+            raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's answer cites more than anyone can use")
+        self._cited.append(citation)
+
+    def _annotate(self, events: list[Event]) -> None:
+        """It is the whole block that cites, so what it cites has a place when the block ends."""
+        found = [_annotation(citation, self._cited_from, self._said) for citation in self._cited]
+        self._cited.clear()
+        if annotations := tuple(each for each in found if each is not None):
+            events.append(Delta(annotations=annotations))
 
     def _stop(self, index: int, events: list[Event]) -> None:
         """A call without a piece has the arguments that its block began with, which may be none."""
+        if self._cited:
+            self._annotate(events)
         call = self._open.get(index)
         if call is None:
             return
@@ -215,6 +254,7 @@ class AnthropicAnswer:
         if reason in ("tool_calls", "stop") and self._open:
             raise Fault(FaultKind.BROKEN, "the upstream's tool call ended inside its arguments")
         self.done = True
+        self._annotate(events)
         events.append(Finish(reason))
         if (usage := read_usage(self._usage)) is not None:
             events.append(usage)
@@ -224,6 +264,14 @@ class AnthropicAnswer:
         """Later counts replace earlier ones; what a later one leaves out stands."""
         if isinstance(usage, dict):
             self._usage |= {name: value for name, value in usage.items() if value is not None}
+
+
+def _annotation(citation: Any, start: int, end: int) -> Json:
+    try:
+        cited = msgspec.convert(citation, _Citation)
+    except msgspec.ValidationError:
+        return None
+    return url_citation(start, end, cited.url or cited.source, cited.title)
 
 
 def read_usage(told: dict[str, Any]) -> Usage | None:

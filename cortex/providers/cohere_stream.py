@@ -13,6 +13,7 @@ import msgspec
 
 from cortex.chat import Delta, End, Event, Json, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
+from cortex.providers.citations import url_citation
 from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, classify_error_body, row
 from cortex.providers.openai_stream import OpenChoice
 from cortex.providers.openai_wire import Call, Function, Said
@@ -284,11 +285,9 @@ def _annotations(citation: _Citation) -> Iterator[dict[str, Json]]:
         return
     for source in citation.sources:
         found = source.document or source.tool_output or {}
-        url, title = found.get("url"), found.get("title")
-        if isinstance(url, str) and url.startswith(("https://", "http://")):
-            cited: dict[str, Json] = {"start_index": citation.start, "end_index": citation.end, "url": url}
-            cited["title"] = title if isinstance(title, str) else ""
-            yield {"type": "url_citation", "url_citation": cited}
+        annotation = url_citation(citation.start, citation.end, found.get("url"), found.get("title"))
+        if annotation is not None:
+            yield annotation
 
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode

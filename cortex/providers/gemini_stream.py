@@ -13,6 +13,7 @@ import msgspec
 from cortex.chat import Broken, Delta, End, Event, Finish, Json, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE
+from cortex.providers.gemini_citations import Citations
 from cortex.providers.gemini_faults import classify_error
 from cortex.providers.openai_stream import made_up_id
 from cortex.sse import SseDecoder
@@ -93,6 +94,8 @@ class _Candidate(msgspec.Struct, rename="camel", gc=False):
     finish_reason: str | None = None
     index: int | None = None
     logprobs_result: _Logprobs | None = None
+    citation_metadata: Any = None
+    grounding_metadata: Any = None
 
 
 class _Feedback(msgspec.Struct, rename="camel", gc=False):
@@ -147,6 +150,7 @@ class GeminiAnswer:
         self._calls = 0
         self._reason: str | None = None
         self._usage = _NO_USAGE
+        self._citations = Citations()
 
     @property
     def ended(self) -> bool:
@@ -178,8 +182,11 @@ class GeminiAnswer:
     def finish(self) -> list[Event]:
         """The body has ended with the answer. Call only where `ended`."""
         reason = self._reason or ""
+        events: list[Event] = []
+        if annotations := self._citations.annotations():
+            events.append(Delta(annotations=annotations))
         # A tool call finishes with the word of any other answer.
-        events: list[Event] = [Finish("tool_calls" if reason == "stop" and self._calls else reason)]
+        events.append(Finish("tool_calls" if reason == "stop" and self._calls else reason))
         if (usage := read_usage(self._usage)) is not None:
             events.append(usage)
         events.append(End())
@@ -200,6 +207,10 @@ class GeminiAnswer:
                     reasoning += part.text
                 else:
                     content += part.text
+        if content:
+            self._citations.say(content)
+        if candidate.citation_metadata is not None or candidate.grounding_metadata is not None:
+            self._citations.note(candidate.citation_metadata, candidate.grounding_metadata)
         logprobs = candidate.logprobs_result.as_json() if candidate.logprobs_result is not None else None
         if content or reasoning or calls or logprobs:
             return Delta(content, reasoning, "", calls, 0, logprobs)

@@ -49,6 +49,10 @@ def read_by_the_client(message: Message) -> Told:
     for block in message.content:
         if block.type == "text":
             whole.text += block.text
+            for citation in block.citations or ():
+                url = getattr(citation, "url", None) or getattr(citation, "source", "")
+                if url.startswith("https://"):
+                    whole.cited.append((block.text, url, getattr(citation, "title", None) or ""))
         elif block.type == "thinking":
             whole.reasoning += block.thinking
         elif block.type == "tool_use":
@@ -57,7 +61,9 @@ def read_by_the_client(message: Message) -> Told:
 
 
 @pytest.mark.parametrize("pieces", [None, 7])
-@pytest.mark.parametrize("name", ["thinking_and_tools", "text", "parallel_calls", "refusal", "window_full", "paused"])
+@pytest.mark.parametrize(
+    "name", ["thinking_and_tools", "text", "parallel_calls", "refusal", "window_full", "paused", "citations"]
+)
 async def test_a_stream_is_read_alike(name: str, pieces: int | None) -> None:
     body = (FOLDER / f"{name}.stream").read_bytes()
     reply = replies.body(body, content_type="text/event-stream")
@@ -68,7 +74,7 @@ async def test_a_stream_is_read_alike(name: str, pieces: int | None) -> None:
     assert read_by_the_client(message) == told(CODEC.chat_decoder(Encoded("/")).feed(body))
 
 
-@pytest.mark.parametrize("name", ["text", "everything", "refusal"])
+@pytest.mark.parametrize("name", ["text", "everything", "refusal", "citations"])
 async def test_a_whole_answer_is_read_alike(name: str) -> None:
     body = (FOLDER / f"{name}.answer.json").read_bytes()
     async with (

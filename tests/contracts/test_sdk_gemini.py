@@ -21,6 +21,7 @@ from cortex.errors import Fault
 from cortex.providers import codec_for
 from cortex.providers.codec import Encoded, Model
 from tests.support import upstream_replies as replies
+from tests.support.told import told
 from tests.support.upstream import Upstream
 from tests.unit.providers.build import GOLDEN, chat_request, embeddings_request, outcome
 
@@ -71,7 +72,38 @@ def as_told(responses: list[types.GenerateContentResponse]) -> dict[str, Any]:
         "finish": [each.finish_reason.value for each in candidates if each.finish_reason],
         "blocked": any(each.prompt_feedback and each.prompt_feedback.block_reason for each in responses),
         "total": usage and usage.total_token_count,
+        "cited": _cited(candidates),
     }
+
+
+def _cited(candidates: list[types.Candidate]) -> set[str]:
+    """The URLs, as far as they are any."""
+    sources = [
+        source for each in candidates if each.citation_metadata for source in each.citation_metadata.citations or ()
+    ]
+    grounded = [each.grounding_metadata for each in candidates if each.grounding_metadata]
+    pages = [page.web for each in grounded for page in each.grounding_chunks or ()]
+    urls = [source.uri for source in sources] + [page.uri for page in pages if page]
+    return {url for url in urls if url and url.startswith("https://")}
+
+
+@pytest.mark.parametrize("name", ["grounded.stream", "grounded.answer.json"])
+def test_what_is_cited_stands_where_the_segment_says(name: str) -> None:
+    body = (FOLDER / name).read_bytes()
+    last = types.GenerateContentResponse.model_validate_json(body.strip().splitlines()[-1].removeprefix(b"data: "))
+    metadata = last.candidates[0].grounding_metadata if last.candidates else None
+    assert metadata is not None
+    pages = dict(enumerate(metadata.grounding_chunks or ()))
+    theirs = {
+        (support.segment.text, page.web.uri)
+        for support in metadata.grounding_supports or ()
+        for index in support.grounding_chunk_indices or ()
+        if support.segment and support.segment.text and (page := pages.get(index)) and page.web
+    }
+    decoder = CODEC.chat_decoder(CALL)
+    events = decoder.feed(body) + decoder.end() if name.endswith(".stream") else CODEC.decode_chat(CALL, body)
+    assert len(theirs) == 3
+    assert theirs < {(text, url) for text, url, _ in told(events).cited}
 
 
 def check(events: list[Event], told: dict[str, Any]) -> None:
@@ -91,6 +123,7 @@ def check(events: list[Event], told: dict[str, Any]) -> None:
     else:
         assert len(finish) == 1
         assert finish[0] in REASONS[told["finish"][-1]]
+    assert {each["url_citation"]["url"] for delta in deltas for each in delta.annotations} == told["cited"]
     totals = [event.total_tokens for event in events if isinstance(event, Usage)]
     assert totals == ([] if told["total"] is None else [told["total"]])
 

@@ -100,7 +100,9 @@ _MEMBERS = (
     "content_block partial_json stop_reason input "
     "reasoning status candidates parts text functionCall args finishReason promptFeedback blockReason usageMetadata "
     "promptTokenCount logprobsResult chosenCandidates values details retryDelay violations "
-    "tool_plan citations sources document thinking tokens billed_units output item response summary annotations"
+    "tool_plan citations sources document thinking tokens billed_units output item response summary annotations "
+    "citation citationMetadata citationSources uri startIndex endIndex groundingMetadata groundingChunks web "
+    "groundingSupports segment groundingChunkIndices"
 )
 MEMBERS = st.sampled_from(_MEMBERS.split())
 ANSWERS = st.recursive(

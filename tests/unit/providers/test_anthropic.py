@@ -13,7 +13,9 @@ from cortex.providers import codec_for
 from cortex.providers.anthropic import AnthropicCodec
 from cortex.providers.anthropic_models import _CAREFUL, family_of
 from cortex.providers.anthropic_stream import read_usage
+from cortex.providers.citations import MAX_CITATIONS
 from cortex.providers.codec import Encoded, Model
+from tests.support.told import told
 from tests.unit.providers.build import chat_request
 
 CODEC = codec_for("anthropic")
@@ -78,6 +80,30 @@ def test_calls_without_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Fault) as caught:
         CODEC.decode_chat(CALL, msgspec.json.encode({"content": [block] * 4}))
     assert caught.value.kind is FaultKind.INVALID_RESPONSE
+
+
+def test_citations_without_end_are_cut_off() -> None:
+    block = {"type": "text", "text": "a", "citations": [{"url": "https://a.example"}] * (MAX_CITATIONS + 1)}
+    with pytest.raises(Fault) as caught:
+        CODEC.decode_chat(CALL, msgspec.json.encode({"content": [block]}))
+    assert caught.value.kind is FaultKind.INVALID_RESPONSE
+
+
+def test_a_block_that_does_not_stop_cites_all_the_same() -> None:
+    cited = b'{"type":"citations_delta","citation":{"url":"https://a.example"}}'
+    events = CODEC.chat_decoder(CALL).feed(
+        b'data: {"type":"message_start","message":{}}\n\n'
+        b'data: {"type":"content_block_start","content_block":{"type":"text","text":"Oslo"}}\n\n'
+        b'data: {"type":"content_block_delta","delta":' + cited + b"}\n\n"
+        b'data: {"type":"message_stop"}\n\n'
+    )
+    assert told(events).cited == [("Oslo", "https://a.example", "")]
+
+
+@pytest.mark.parametrize("citation", [5, {}, {"url": 5}, {"source": "notes"}, {"url": "file:///etc/passwd"}])
+def test_what_leads_nowhere_is_no_citation(citation: object) -> None:
+    block = {"type": "text", "text": "a", "citations": [citation]}
+    assert told(CODEC.decode_chat(CALL, msgspec.json.encode({"content": [block]}))).cited == []
 
 
 def test_a_fault_in_a_stream_names_its_kind() -> None:
