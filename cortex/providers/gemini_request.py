@@ -75,6 +75,13 @@ class _Format(msgspec.Struct):
 
 def encode_chat(request: ChatRequest, model: Model) -> Encoded:
     """Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
+    body, dropped = chat_body(request, model)
+    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+    return Encoded(path_to(model, method), msgspec.json.encode(body), dropped=dropped)
+
+
+def chat_body(request: ChatRequest, model: Model) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """The request without its path, and what had to go. Raises Fault(UNSUPPORTED or BAD_REQUEST)."""
     family = family_of(model.name)
     members = {name: value for name, value in request.members.items() if not is_null(value)}
     contents = Contents(typed(members.pop("messages", b"[]"), list[Message], "messages"), family)
@@ -93,8 +100,7 @@ def encode_chat(request: ChatRequest, model: Model) -> Encoded:
     if config:
         body["generationConfig"] = config
     dropped += lost + take(members, list(members))
-    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-    return Encoded(_path(model, method), msgspec.json.encode(body), dropped=tuple(dropped))
+    return body, tuple(dropped)
 
 
 def encode_embeddings(request: EmbeddingsRequest, model: Model) -> Encoded:
@@ -106,7 +112,7 @@ def encode_embeddings(request: EmbeddingsRequest, model: Model) -> Encoded:
     given = members.pop("input")
     count = input_count(given, token_ids=False)
     texts = typed(given, str | list[str], "input")
-    wish: dict[str, Json] = {"model": _resource(model)}
+    wish: dict[str, Json] = {"model": resource(model)}
     if "task_type" in members:
         wish["taskType"] = typed(members.pop("task_type"), str, "task_type")
     if "dimensions" in members:
@@ -116,7 +122,7 @@ def encode_embeddings(request: EmbeddingsRequest, model: Model) -> Encoded:
     listed = [texts] if isinstance(texts, str) else texts
     body = {"requests": [{**wish, "content": {"parts": [{"text": text}]}} for text in listed]}
     dropped = take(members, list(members))
-    path = _path(model, "batchEmbedContents")
+    path = path_to(model, "batchEmbedContents")
     return Encoded(path, msgspec.json.encode(body), dropped=tuple(dropped), memo=count)
 
 
@@ -125,13 +131,13 @@ def model_in(path: str) -> str:
     return unquote(path.removeprefix(f"{VERSION}/").removeprefix("models/").rpartition(":")[0])
 
 
-def _resource(model: Model) -> str:
+def resource(model: Model) -> str:
     """`models/NAME`; a name with a slash, as that of a tuned model, is a resource already."""
     return model.name if "/" in model.name else f"models/{model.name}"
 
 
-def _path(model: Model, method: str) -> str:
-    return f"{VERSION}/{quote(_resource(model))}:{method}"
+def path_to(model: Model, method: str) -> str:
+    return f"{VERSION}/{quote(resource(model))}:{method}"
 
 
 def _config(members: Members, family: Family) -> tuple[dict[str, Json], list[str]]:

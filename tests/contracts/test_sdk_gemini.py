@@ -20,6 +20,7 @@ from cortex.chat import Broken, Delta, Event, Finish, Usage
 from cortex.errors import Fault
 from cortex.providers import codec_for
 from cortex.providers.codec import Encoded, Model
+from cortex.providers.gemini_tokens import decode_count, encode_count
 from tests.support import upstream_replies as replies
 from tests.support.told import told
 from tests.support.upstream import Upstream
@@ -315,6 +316,23 @@ async def test_embeddings() -> None:
     assert CODEC.decode_embeddings(call, body).vectors == theirs
     (sent,) = upstream.requests
     assert (sent.path, _levelled(sent.json)) == (call.path, json.loads(call.body))
+
+
+async def test_the_count_of_tokens() -> None:
+    case = next(each.values[0] for each in golden("count_tokens.json"))
+    answer = json.dumps(case["answer"]).encode()
+    ask: Any = case["body"]["generateContentRequest"]
+    async with Upstream(replies.body(answer, content_type="application/json")) as upstream:
+
+        def count(client: genai.Client) -> int | None:
+            return client.models.count_tokens(model=case["model"], contents=ask["contents"]).total_tokens
+
+        theirs = await with_sdk(upstream, count)
+    assert decode_count(answer) == theirs == case["tokens"]
+    (sent,) = upstream.requests
+    ours = encode_count(chat_request(json.dumps(case["client"]).encode()), Model(case["model"]))
+    assert (sent.method, sent.path) == (ours.method, ours.path)
+    assert sent.json["contents"] == json.loads(ours.body)["generateContentRequest"]["contents"]
 
 
 async def test_the_probe_is_its_list_of_models() -> None:
