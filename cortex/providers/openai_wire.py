@@ -116,26 +116,37 @@ _NO_COMPLETION_DETAILS = _CompletionDetails()
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    """The Responses API says input and output where chat completions say prompt and completion."""
+
+    prompt_tokens: int | None = None
+    input_tokens: int | None = None
+    completion_tokens: int | None = None
+    output_tokens: int | None = None
     num_cached_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
+    input_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
+    output_tokens_details: _CompletionDetails | None = None
 
 
 def read_usage(value: Any) -> Usage | None:
-    """The usage member of an answer; None if there is none or it is not of the form: the answer stands without it."""
+    """The usage member of an answer, of either of OpenAI's APIs; None if there is none or it is not of the form: the
+    answer stands without it."""
     if not value:
         return None
     try:
         told = msgspec.convert(value, _Usage, strict=False)
     except msgspec.ValidationError:
         return None
-    prompt = told.prompt_tokens_details or _NO_PROMPT_DETAILS
-    completion = told.completion_tokens_details or _NO_COMPLETION_DETAILS
+    read = told.input_tokens if told.prompt_tokens is None else told.prompt_tokens
+    written = told.output_tokens if told.completion_tokens is None else told.completion_tokens
+    if read is None and written is None:
+        return None
+    prompt = told.prompt_tokens_details or told.input_tokens_details or _NO_PROMPT_DETAILS
+    completion = told.completion_tokens_details or told.output_tokens_details or _NO_COMPLETION_DETAILS
     return Usage(
-        prompt_tokens=told.prompt_tokens,
-        completion_tokens=told.completion_tokens or 0,
+        prompt_tokens=read or 0,
+        completion_tokens=written or 0,
         cached_tokens=prompt.cached_tokens or told.num_cached_tokens or 0,
         cache_write_tokens=prompt.cache_write_tokens or 0,
         reasoning_tokens=completion.reasoning_tokens or 0,

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Delta, End, Event, Json, Start, Usage
+from cortex.chat import Delta, End, Event, Json, Start
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE, classify_error, classify_error_body
 from cortex.providers.openai_stream import OpenChoice
-from cortex.providers.openai_wire import Call, Function, Said
+from cortex.providers.openai_wire import Call, Function, Said, read_usage
 
 _ENDINGS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _REASONS = {"completed": "stop", "incomplete": "length"}
@@ -208,41 +208,6 @@ class ResponsesAnswer:
 
     def _piece(self, call: Call, events: list[Event]) -> None:
         events.append(Delta(tool_calls=self._choice.pieces(Said(tool_calls=[call]))))
-
-
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-def read_usage(value: Any) -> Usage | None:
-    """The usage of a response; None if there is none or it is not of the form: the answer stands without it."""
-    if not value:
-        return None
-    try:
-        told = msgspec.convert(value, _Usage, strict=False)
-    except msgspec.ValidationError:
-        return None
-    read = told.input_tokens_details or _InputDetails()
-    written = told.output_tokens_details or _OutputDetails()
-    return Usage(
-        prompt_tokens=told.input_tokens,
-        completion_tokens=told.output_tokens,
-        cached_tokens=read.cached_tokens or 0,
-        cache_write_tokens=read.cache_write_tokens or 0,
-        reasoning_tokens=written.reasoning_tokens or 0,
-    )
 
 
 def _parts(value: Any) -> list[_Part]:

@@ -11,7 +11,7 @@ from cortex.chat import Delta, End, Event, Finish, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers import CODECS, codec_for
 from cortex.providers.codec import Encoded, Model
-from cortex.providers.responses_stream import read_usage
+from cortex.providers.openai_wire import read_usage
 from cortex.providers.vendors import VENDORS
 from tests.unit.providers.build import GOLDEN, chat_request
 
