@@ -17,14 +17,15 @@ from cortex.providers.anthropic_messages import Conversation, text_blocks
 from cortex.providers.anthropic_models import Family, family_of
 from cortex.providers.canonical import (
     Message,
+    Tool,
     ToolChoice,
     asks_nothing,
     is_null,
     narrow_tools,
+    read_format,
     refuse,
     take,
     typed,
-    unsupported,
 )
 from cortex.providers.codec import Encoded, Model
 
@@ -56,27 +57,6 @@ _EFFORTS = ("none", *_BUDGETS)
 _TIERS: Mapping[str, str] = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _JSON_ONLY = "Answer with one JSON object and nothing else: no text around it, no code fence."
 _MUST_CALL = "You must answer by calling one of the tools, whatever is asked."
-
-
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: dict[str, msgspec.Raw] | None = None
-    strict: bool | None = None
-
-
-class _Tool(msgspec.Struct):
-    function: _Function
-    cache_control: Json = None
-
-
-class _Schema(msgspec.Struct):
-    schema: msgspec.Raw
-
-
-class _Format(msgspec.Struct):
-    type: str
-    json_schema: _Schema | None = None
 
 
 def encode_chat(request: ChatRequest, model: Model, version: str) -> Encoded:
@@ -145,7 +125,7 @@ class _Encoding:
         kept, left = narrow_tools(tools, given, one=not self._family.forced_tools)
         if not kept:
             return False
-        self._body["tools"] = [_tool(typed(each, _Tool, "tools")) for each in kept]
+        self._body["tools"] = [_tool(typed(each, Tool, "tools")) for each in kept]
         choice: dict[str, Json]
         if isinstance(left, ToolChoice) and left.function is not None:
             choice = {"type": "tool", "name": left.function.name}
@@ -222,18 +202,13 @@ class _Encoding:
     def _format(self) -> None:
         if "response_format" not in self._members:
             return
-        form = typed(self._members.pop("response_format"), _Format, "response_format")
-        if form.type == "json_object":
+        form, schema = read_format(self._members.pop("response_format"))
+        if form == "json_object":
             self._instructions.append(_JSON_ONLY)
             self._dropped.append("response_format")
-        elif form.type == "json_schema":
-            if form.json_schema is None:
-                raise bad_request("response_format: json_schema is missing", param="response_format")
-            asked = {"type": "json_schema", "schema": form.json_schema.schema}
+        elif form == "json_schema":
+            asked = {"type": "json_schema", "schema": schema}
             self._body["output_config"] = self._body.get("output_config", {}) | {"format": asked}
-        elif form.type != "text":
-            message = f"a response_format of type {form.type} is not available at this provider"
-            raise unsupported(message, "response_format")
 
     def _rename(self) -> None:
         if "stop" in self._members:
@@ -255,7 +230,7 @@ class _Encoding:
                 self._dropped.append("service_tier")
 
 
-def _tool(tool: _Tool) -> dict[str, Json]:
+def _tool(tool: Tool) -> dict[str, Json]:
     function = tool.function
     schema = function.parameters or {}
     if "type" not in schema:

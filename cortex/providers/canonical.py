@@ -7,7 +7,7 @@ Fault(BAD_REQUEST) naming the member, never another exception.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -117,6 +117,29 @@ class ToolChoice(msgspec.Struct):
     allowed_tools: AllowedTools | None = None
 
 
+class Function(msgspec.Struct):
+    """What a model may call; `parameters` is a schema."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, msgspec.Raw] | None = None
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct):
+    function: Function
+    cache_control: Json = None  # see Part
+
+
+class _Schema(msgspec.Struct):
+    schema: msgspec.Raw = msgspec.Raw(_NULL)
+
+
+class _Format(msgspec.Struct):
+    type: str
+    json_schema: _Schema | None = None
+
+
 Inputs: TypeAlias = str | list[str | int | list[int]]  # of an embeddings call
 
 
@@ -207,6 +230,25 @@ def narrow_tools(
             kept = {choice.function.name}
             choice = "required"
     return [tool for tool, name in zip(listed, names, strict=True) if name in kept], choice
+
+
+def read_format(value: msgspec.Raw) -> tuple[Literal["text", "json_object", "json_schema"], msgspec.Raw]:
+    """The form that an answer is asked for in, and the schema of the last: without one, any JSON object will do.
+
+    Raises Fault(UNSUPPORTED or BAD_REQUEST) for any other form.
+    """
+    form = typed(value, _Format, "response_format")
+    match form.type:
+        case "text" | "json_object":
+            return form.type, msgspec.Raw(_NULL)
+        case "json_schema":
+            if form.json_schema is None:
+                raise bad_request("response_format: json_schema is missing", param="response_format")
+            schema = form.json_schema.schema
+            return ("json_object", schema) if is_null(schema) else (form.type, schema)
+        case kind:
+            message = f"a response_format of type {kind} is not available at this provider"
+            raise unsupported(message, "response_format")
 
 
 def input_count(value: msgspec.Raw, *, token_ids: bool) -> int:

@@ -15,12 +15,15 @@ from cortex.chat import ChatRequest, Json
 from cortex.embeddings import EmbeddingsRequest
 from cortex.errors import bad_request
 from cortex.providers.canonical import (
+    Function,
     Message,
+    Tool,
     ToolChoice,
     asks_nothing,
     input_count,
     is_null,
     narrow_tools,
+    read_format,
     refuse,
     take,
     typed,
@@ -59,26 +62,6 @@ _THINKING: Mapping[str, dict[str, Json]] = {
     "xhigh": {"type": "enabled"},
     "max": {"type": "enabled"},
 }
-
-
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: dict[str, msgspec.Raw] | None = None
-    strict: bool | None = None
-
-
-class _Tool(msgspec.Struct):
-    function: _Function
-
-
-class _Schema(msgspec.Struct):
-    schema: msgspec.Raw
-
-
-class _Format(msgspec.Struct):
-    type: str
-    json_schema: _Schema | None = None
 
 
 def encode_chat(request: ChatRequest, model: Model) -> Encoded:
@@ -147,7 +130,7 @@ class _Encoding:
         self.dropped += take(self._members, list(self._members))
         return self._body
 
-    def _functions(self) -> list[_Function]:
+    def _functions(self) -> list[Function]:
         """What may be called. Cohere knows no choice of one: that one alone is offered, and some call required."""
         asked = self._members.pop("tool_choice", msgspec.Raw(b'"auto"'))
         tools = self._members.pop("tools", None)
@@ -162,16 +145,16 @@ class _Encoding:
             self._body["tool_choice"] = str(choice).upper()
         elif choice == "required":
             self.dropped.append("tool_choice")
-        return [typed(each, _Tool, "tools").function for each in kept]
+        return [typed(each, Tool, "tools").function for each in kept]
 
-    def _offer(self, functions: list[_Function]) -> None:
+    def _offer(self, functions: list[Function]) -> None:
         self._body["tools"] = [self._tool(function) for function in functions]
         if all(function.strict for function in functions):
             self._body["strict_tools"] = True
         elif any(function.strict for function in functions):
             self.dropped.append("tools.strict")
 
-    def _tool(self, function: _Function) -> dict[str, Json]:
+    def _tool(self, function: Function) -> dict[str, Json]:
         schema = function.parameters or {}
         schema = {"type": msgspec.Raw(b'"object"'), "properties": msgspec.Raw(b"{}")} | schema
         told = {"name": self.renamed(function.name), "description": function.description, "parameters": schema}
@@ -180,20 +163,16 @@ class _Encoding:
     def _format(self) -> None:
         if "response_format" not in self._members:
             return
-        form = typed(self._members.pop("response_format"), _Format, "response_format")
-        if form.type == "text":
+        form, schema = read_format(self._members.pop("response_format"))
+        if form == "text":
             return
-        if form.type not in ("json_object", "json_schema"):
-            message = f"a response_format of type {form.type} is not available at this provider"
-            raise unsupported(message, "response_format")
         if "tools" in self._body or "documents" in self._members:
             message = "JSON answers cannot be combined with tools or documents at this provider"
             raise unsupported(message, "response_format")
-        self._body["response_format"] = asked = {"type": "json_object"}
-        if form.type == "json_schema":
-            if form.json_schema is None:
-                raise bad_request("response_format: json_schema is missing", param="response_format")
-            asked["json_schema"] = form.json_schema.schema
+        asked: dict[str, Json] = {"type": "json_object"}
+        if form == "json_schema":
+            asked["json_schema"] = schema
+        self._body["response_format"] = asked
 
     def _think(self) -> None:
         if "reasoning_effort" in self._members:

@@ -16,12 +16,15 @@ from cortex.chat import ChatRequest, Json
 from cortex.embeddings import EmbeddingsRequest
 from cortex.errors import bad_request
 from cortex.providers.canonical import (
+    Function,
     Message,
+    Tool,
     ToolChoice,
     asks_nothing,
     input_count,
     is_null,
     narrow_tools,
+    read_format,
     refuse,
     take,
     typed,
@@ -51,26 +54,6 @@ _CONFIG: Mapping[str, tuple[str, Any]] = {
     "max_completion_tokens": ("maxOutputTokens", int),
 }
 _MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-
-
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: dict[str, msgspec.Raw] | None = None
-    strict: bool | None = None
-
-
-class _Tool(msgspec.Struct):
-    function: _Function
-
-
-class _Schema(msgspec.Struct):
-    schema: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Format(msgspec.Struct):
-    type: str
-    json_schema: _Schema | None = None
 
 
 def encode_chat(request: ChatRequest, model: Model) -> Encoded:
@@ -177,21 +160,11 @@ def _logprobs(members: Members, config: dict[str, Json]) -> None:
 
 
 def _format(value: msgspec.Raw) -> dict[str, Json]:
-    form = typed(value, _Format, "response_format")
-    match form.type:
-        case "text":
-            return {}
-        case "json_object":
-            return {"responseMimeType": "application/json"}
-        case "json_schema":
-            if form.json_schema is None:
-                raise bad_request("response_format: json_schema is missing", param="response_format")
-            schema = form.json_schema.schema
-            told = {"responseMimeType": "application/json"}
-            return told if is_null(schema) else {**told, "responseJsonSchema": schema}
-        case kind:
-            message = f"a response_format of type {kind} is not available at this provider"
-            raise unsupported(message, "response_format")
+    form, schema = read_format(value)
+    if form == "text":
+        return {}
+    told = {"responseMimeType": "application/json"}
+    return {**told, "responseJsonSchema": schema} if form == "json_schema" else told
 
 
 def _thinking(value: msgspec.Raw, family: Family) -> tuple[dict[str, Json], list[str]]:
@@ -214,7 +187,7 @@ def _tools(members: Members, body: dict[str, Json]) -> list[str]:
         return []
     choice = "auto" if asked is None else typed(asked, str | ToolChoice, "tool_choice")
     kept, choice = narrow_tools(tools, choice, one=False)
-    functions = [typed(tool, _Tool, "tools").function for tool in kept]
+    functions = [typed(tool, Tool, "tools").function for tool in kept]
     if not functions:
         return []
     body["tools"] = [{"functionDeclarations": [_declaration(function) for function in functions]}]
@@ -231,7 +204,7 @@ def _calling(choice: str | ToolChoice) -> Json:
     return {"mode": _MODES[choice]}
 
 
-def _declaration(function: _Function) -> Json:
+def _declaration(function: Function) -> Json:
     if not (function.name[:1].isalpha() or function.name[:1] == "_"):
         raise unsupported("a function whose name does not begin with a letter is not available here", "tools")
     declared: dict[str, Json] = {"name": function.name}

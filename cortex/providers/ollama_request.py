@@ -27,6 +27,7 @@ from cortex.providers.canonical import (
     is_null,
     narrow_tools,
     plain_text,
+    read_format,
     refuse,
     take,
     typed,
@@ -62,15 +63,6 @@ _LEVELS: Mapping[str, str] = {
 _EFFORTS = ("none", *_LEVELS)
 _WITH_LEVELS = "gpt-oss"  # in the names of models that tell levels of thinking apart; others think or do not
 _DATA_URL = re.compile(r"data:[^,;]*(?:;[^,;]*)*;base64,")
-
-
-class _Schema(msgspec.Struct):
-    schema: msgspec.Raw
-
-
-class _Format(msgspec.Struct):
-    type: str
-    json_schema: _Schema | None = None
 
 
 def encode_chat(request: ChatRequest, model: Model) -> Encoded:
@@ -141,15 +133,9 @@ def _tools(members: Members, body: dict[str, Json]) -> list[str]:
 
 
 def _format(value: msgspec.Raw, body: dict[str, Json]) -> None:
-    form = typed(value, _Format, "response_format")
-    if form.type == "json_object":
-        body["format"] = "json"
-    elif form.type == "json_schema":
-        if form.json_schema is None:
-            raise bad_request("response_format: json_schema is missing", param="response_format")
-        body["format"] = form.json_schema.schema
-    elif form.type != "text":
-        raise unsupported(f"a response_format of type {form.type} is not available at this provider", "response_format")
+    form, schema = read_format(value)
+    if form != "text":
+        body["format"] = schema if form == "json_schema" else "json"
 
 
 def _think(members: Members, body: dict[str, Json]) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from cortex.chat import ChatRequest, Json
 from cortex.errors import bad_request
 from cortex.providers.canonical import (
+    Function,
     Message,
     Part,
     ToolCall,
@@ -49,16 +50,9 @@ _MAX_ID_CHARS = 64
 _NO_PARAMETERS: Mapping[str, Json] = {"type": "object", "properties": {}}
 
 
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: dict[str, msgspec.Raw] | None = None
-    strict: bool | None = None
-
-
 class _Tool(msgspec.Struct):
     type: str = "function"
-    function: _Function | None = None
+    function: Function | None = None
 
 
 class _Schema(msgspec.Struct, omit_defaults=True):
