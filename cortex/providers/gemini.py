@@ -35,10 +35,12 @@ class GeminiCodec:
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         answer = GeminiAnswer()
-        events = answer.take(body)
+        events: list[Event] = []
+        answer.take(body, events)
         if not answer.ended:
             raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's answer has no candidate that finished")
-        return events + answer.finish()
+        answer.finish(events)
+        return events
 
     def encode_embeddings(self, request: EmbeddingsRequest, model: Model) -> Encoded:
         return encode_embeddings(request, model)

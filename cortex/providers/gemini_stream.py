@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Broken, Delta, End, Event, Finish, Json, Start, ToolCallDelta, Usage
+from cortex.chat import Delta, End, Event, Finish, Json, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.providers.faults import NOT_DECODABLE
 from cortex.providers.gemini_citations import Citations
 from cortex.providers.gemini_faults import classify_error
+from cortex.providers.marked_stream import MarkedStreamDecoder, sse_data
 from cortex.providers.openai_stream import made_up_id
 from cortex.sse import SseDecoder
 
@@ -145,6 +146,7 @@ class GeminiAnswer:
     """The state of one answer."""
 
     def __init__(self) -> None:
+        self.done = False
         self._started = False
         self._id = ""
         self._calls = 0
@@ -157,15 +159,14 @@ class GeminiAnswer:
         """Whether it has told why it finished."""
         return self._reason is not None
 
-    def take(self, data: bytes) -> list[Event]:
-        """What a frame adds. Raises Fault if it is no answer, or tells that something went wrong."""
+    def take(self, data: bytes, events: list[Event]) -> None:
+        """Append what a frame adds. Raises Fault if it is no answer, or tells that something went wrong."""
         try:
             chunk = _decode(data)
         except NOT_DECODABLE as error:
             raise Fault(FaultKind.INVALID_RESPONSE, f"the upstream sent what is no answer: {error}") from None
         if chunk.error is not None:
             raise classify_error(chunk.error)
-        events: list[Event] = []
         if not self._started:
             self._started = True
             self._id = chunk.response_id or ""
@@ -177,12 +178,11 @@ class GeminiAnswer:
                 events.append(delta)
         elif chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self._reason = self._reason or "content_filter"
-        return events
 
-    def finish(self) -> list[Event]:
+    def finish(self, events: list[Event]) -> None:
         """The body has ended with the answer. Call only where `ended`."""
         reason = self._reason or ""
-        events: list[Event] = []
+        self.done = True
         if annotations := self._citations.annotations():
             events.append(Delta(annotations=annotations))
         # A tool call finishes with the word of any other answer.
@@ -190,7 +190,6 @@ class GeminiAnswer:
         if (usage := read_usage(self._usage)) is not None:
             events.append(usage)
         events.append(End())
-        return events
 
     def _delta(self, candidate: _Candidate) -> Delta | None:
         if candidate.finish_reason is not None:
@@ -247,35 +246,18 @@ def _arguments(value: msgspec.Raw) -> str:
     return text
 
 
-class GeminiStreamDecoder:
+class GeminiStreamDecoder(MarkedStreamDecoder):
     """Implements cortex.providers.codec.StreamDecoder for one answer."""
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
-        self._answer = GeminiAnswer()
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._over:
-            return events
-        try:
-            for frame in self._sse.feed(data):
-                if frame.data:
-                    events += self._answer.take(frame.data)
-        except Fault as fault:
-            self._over = True
-            events.append(Broken(fault))
-        return events
+        self._gemini = GeminiAnswer()
+        super().__init__(self._gemini, sse_data(self._sse))
 
     def end(self) -> list[Event]:
-        """A last frame without its blank line counts: a whole JSON object cannot be a cut one."""
+        """The body's end is the marker. A last frame may lack its blank line: a whole JSON object is no cut one."""
         events = self.feed(b"\n\n") if self._sse.rest() else []
-        if not self._over:
+        if self._gemini.ended and not self._over:
             self._over = True
-            if self._answer.ended:
-                events += self._answer.finish()
-            else:
-                fault = Fault(FaultKind.BROKEN, "the upstream's stream ended before it told why it finished")
-                events.append(Broken(fault))
-        return events
+            self._gemini.finish(events)
+        return events + super().end()

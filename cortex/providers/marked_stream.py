@@ -1,15 +1,19 @@
 """The stream of an upstream whose last event says that the answer is whole: one decoder for all such protocols.
 
 What an event means is the answer's to say; when it is over, by the marker, a fault or the body's end, is said here.
+Events are those of SSE, unless another framing is given.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from cortex.chat import Broken, Event
 from cortex.errors import Fault, FaultKind
 from cortex.sse import SseDecoder
+
+Framing: TypeAlias = Callable[[bytes], Sequence[bytes]]  # bytes as they arrive → the data of the events they complete
 
 
 class MarkedAnswer(Protocol):
@@ -18,14 +22,14 @@ class MarkedAnswer(Protocol):
     done: bool  # the marker has been seen
 
     def take(self, data: bytes, events: list[Event]) -> None:
-        """Append what one SSE event's data says. Raises Fault; what was appended before it stands."""
+        """Append what one event's data says. Raises Fault; what was appended before it stands."""
 
 
 class MarkedStreamDecoder:
     """Implements cortex.providers.codec.StreamDecoder for one answer."""
 
-    def __init__(self, answer: MarkedAnswer) -> None:
-        self._sse = SseDecoder()
+    def __init__(self, answer: MarkedAnswer, framing: Framing | None = None) -> None:
+        self._framing = framing or sse_data(SseDecoder())
         self._answer = answer
         self._over = False
 
@@ -34,12 +38,11 @@ class MarkedStreamDecoder:
         if self._over:
             return events
         try:
-            for frame in self._sse.feed(data):
-                if frame.data:
-                    self._answer.take(frame.data, events)
-                    if self._answer.done:
-                        self._over = True
-                        break
+            for each in self._framing(data):
+                self._answer.take(each, events)
+                if self._answer.done:
+                    self._over = True
+                    break
         except Fault as fault:
             self._over = True
             events.append(Broken(fault))
@@ -50,3 +53,7 @@ class MarkedStreamDecoder:
             return []
         self._over = True
         return [Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its end marker"))]
+
+
+def sse_data(decoder: SseDecoder) -> Framing:
+    return lambda data: [frame.data for frame in decoder.feed(data) if frame.data]

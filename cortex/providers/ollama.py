@@ -32,7 +32,8 @@ class OllamaCodec:
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         answer = OllamaAnswer()
-        events = answer.take(body)
+        events: list[Event] = []
+        answer.take(body, events)
         if not answer.done:
             raise Fault(FaultKind.INVALID_RESPONSE, "the upstream's answer is not done")
         return events

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from cortex.chat import Broken, Delta, End, Event, Finish, Start, ToolCallDelta, Usage
+from cortex.chat import Delta, End, Event, Finish, Start, ToolCallDelta, Usage
 from cortex.errors import Fault, FaultKind
 from cortex.ndjson import NdjsonDecoder
 from cortex.providers.faults import NOT_DECODABLE, Row, classify_error, row
+from cortex.providers.marked_stream import MarkedStreamDecoder
 from cortex.providers.openai_stream import made_up_id
 
 # What Ollama means by statuses and words that mean something else elsewhere.
@@ -70,8 +71,8 @@ class OllamaAnswer:
         self._calls = 0
         self._created_at = ""
 
-    def take(self, data: bytes) -> list[Event]:
-        """One line's events. Raises Fault if it is no line of an answer."""
+    def take(self, data: bytes, events: list[Event]) -> None:
+        """Append one line's events. Raises Fault if it is no line of an answer."""
         try:
             line = _decode(data)
         except NOT_DECODABLE as error:
@@ -80,7 +81,6 @@ class OllamaAnswer:
             raise classify_error(line.error, ROWS)
         if line.message is None and not line.done:
             raise Fault(FaultKind.INVALID_RESPONSE, "the upstream sent a line without a message")
-        events: list[Event] = []
         if not self._started:
             self._started = True
             self._created_at = line.created_at
@@ -88,8 +88,7 @@ class OllamaAnswer:
         if line.message is not None and (delta := self._delta(line, line.message)) is not None:
             events.append(delta)
         if line.done:
-            events += self._finish(line)
-        return events
+            self._finish(line, events)
 
     def _delta(self, line: Line, said: _Said) -> Delta | None:
         calls = tuple(self._call(call) for call in said.tool_calls or ())
@@ -106,49 +105,24 @@ class OllamaAnswer:
         text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
         return ToolCallDelta(index, text, call.id or made_up_id(self._created_at, index), call.function.name)
 
-    def _finish(self, line: Line) -> list[Event]:
+    def _finish(self, line: Line, events: list[Event]) -> None:
         self.done = True
         reason = "length" if line.done_reason == "length" else "tool_calls" if self._calls else "stop"
-        events: list[Event] = [Finish(reason)]
+        events.append(Finish(reason))
         if line.prompt_eval_count is not None or line.eval_count is not None:
             events.append(Usage(line.prompt_eval_count or 0, line.eval_count or 0))
         events.append(End())
-        return events
 
 
-class OllamaStreamDecoder:
+class OllamaStreamDecoder(MarkedStreamDecoder):
     """Implements cortex.providers.codec.StreamDecoder for one answer."""
 
     def __init__(self) -> None:
-        self._lines = NdjsonDecoder()
-        self._answer = OllamaAnswer()
-        self._over = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
-        if self._over:
-            return events
-        try:
-            self._take(self._lines.feed(data), events)
-        except Fault as fault:
-            self._over = True
-            events.append(Broken(fault))
-        return events
+        super().__init__(OllamaAnswer(), NdjsonDecoder().feed)
 
     def end(self) -> list[Event]:
         """A last line without its line end counts: a whole JSON object cannot be a cut one."""
-        events = self.feed(b"\n")
-        if not self._over:
-            self._over = True
-            events.append(Broken(Fault(FaultKind.BROKEN, "the upstream's stream ended before its last line")))
-        return events
-
-    def _take(self, lines: list[bytes], events: list[Event]) -> None:
-        for line in lines:
-            events += self._answer.take(line)
-            if self._answer.done:
-                self._over = True
-                return
+        return self.feed(b"\n") + super().end()
 
 
 _decode = msgspec.json.Decoder(Line).decode

@@ -84,7 +84,7 @@ def test_an_answer_keeps_its_ids_however_often_it_is_decoded() -> None:
     ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "OTHER"],
 )
 def test_a_finish_that_names_a_fault_is_one_whatever_came_with_it(word: str) -> None:
-    (broken,) = decoded(frame(word, {"functionCall": {"name": "f"}}, {"text": "a"}))
+    _, broken = decoded(frame(word, {"functionCall": {"name": "f"}}, {"text": "a"}))
     assert isinstance(broken, Broken)
     assert broken.fault.kind is FaultKind.INVALID_RESPONSE
     assert word in broken.fault.message
