@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import anthropic
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 from cortex.providers import codec_for
 from cortex.providers.codec import Encoded, Model
 from tests.support import upstream_replies as replies
+from tests.support.forms import exhaust
 from tests.support.told import Told, told
 from tests.support.upstream import Script, Upstream
 from tests.unit.providers.build import GOLDEN, chat_request
@@ -134,13 +134,3 @@ def test_under_the_newest_version_no_request_has_what_the_client_lacks() -> None
         call = codec.encode_chat(chat_request(body), Model(case.get("model", "the-model")))
         assert call.headers == {"anthropic-version": "2026-10-21"}
         assert not SAMPLING & msgspec.json.decode(call.body).keys()
-
-
-def exhaust(value: Any) -> None:
-    """Lazy parts are checked when they are read."""
-    if isinstance(value, dict):
-        for each in value.values():
-            exhaust(each)
-    elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for each in value:
-            exhaust(each)

@@ -16,6 +16,7 @@ from cortex.providers import codec_for
 from cortex.providers.codec import Encoded
 from tests.support import upstream_openai as wire
 from tests.support import upstream_replies as replies
+from tests.support.forms import exhaust
 from tests.support.told import Told, told
 from tests.support.upstream import Script, Upstream
 from tests.unit.providers.build import GOLDEN
@@ -116,13 +117,3 @@ def test_requests_are_of_the_clients_form(case: dict[str, Any]) -> None:
     body = case["body"]
     assert body.keys() <= KNOWN | OPENAIS
     exhaust(FORM.validate_python({name: body[name] for name in body if name in KNOWN}))
-
-
-def exhaust(value: Any) -> None:
-    """Lazy parts are checked when they are read."""
-    if isinstance(value, dict):
-        for each in value.values():
-            exhaust(each)
-    elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for each in value:
-            exhaust(each)

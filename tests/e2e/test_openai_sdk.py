@@ -19,6 +19,7 @@ from pydantic import BaseModel, SecretStr
 from tests.support import upstream_openai as wire
 from tests.support import upstream_replies as replies
 from tests.support.gateway import Gateway, cascade
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Upstream
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -56,16 +57,8 @@ def reply(request: Request) -> Reply:
     return wire.speaking(["It is ", "cold é 🙂"])(request)
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(reply) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    async with Gateway(cascade(upstream.url, server={"client_keys": ["sk-client"]})) as each:
-        yield each
+upstream = an_upstream(reply)
+gateway = a_gateway(lambda url: cascade(url, server={"client_keys": ["sk-client"]}))
 
 
 @pytest.fixture

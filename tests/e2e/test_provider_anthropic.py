@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.support import upstream_replies as replies
 from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, opening, structured, talk
 from tests.support.gateway import Gateway, provider
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Script, Upstream
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -36,17 +36,8 @@ def claude(url: str, **settings: Any) -> dict[str, Any]:
     return {"type": "anthropic", "base_url": url, "keys": ["sk-ant-1"], "models": [wire.MODEL], **settings}
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(reply) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    config = {"providers": {"claude": claude(upstream.url)}, "models": {"chat": {"cascade": ["claude"]}}}
-    async with Gateway(config) as each:
-        yield each
+upstream = an_upstream(reply)
+gateway = a_gateway(lambda url: {"providers": {"claude": claude(url)}, "models": {"chat": {"cascade": ["claude"]}}})
 
 
 def asked(upstream: Upstream) -> list[Request]:

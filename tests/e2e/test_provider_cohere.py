@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -16,6 +15,7 @@ from tests.support import upstream_openai as openai_wire
 from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, opening, structured, talk
 from tests.support.gateway import Gateway, provider
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Script, Upstream
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -41,17 +41,8 @@ def command(url: str, **settings: Any) -> dict[str, Any]:
     return {"type": "cohere", "base_url": url, "keys": ["co-1"], "models": [wire.MODEL], **settings}
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(reply) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    config = {"providers": {"command": command(upstream.url)}, "models": {"chat": {"cascade": ["command"]}}}
-    async with Gateway(config) as each:
-        yield each
+upstream = an_upstream(reply)
+gateway = a_gateway(lambda url: {"providers": {"command": command(url)}, "models": {"chat": {"cascade": ["command"]}}})
 
 
 def asked(upstream: Upstream) -> list[Request]:

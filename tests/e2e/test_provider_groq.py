@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from tests.support import upstream_replies as replies
 from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, structured, talk
 from tests.support.gateway import Gateway
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Upstream
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -55,17 +55,12 @@ def say(body: dict[str, Any], deltas: list[dict[str, Any]], finish: str) -> Repl
     return replies.sse(*chunks, last | {"x_groq": {"id": "req_1", "usage": USAGE}}, asked, wire.DONE)
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(reply) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    settings = {"type": "groq", "base_url": f"{upstream.url}/openai/v1", "keys": ["gsk_1"], "models": [MODEL]}
-    async with Gateway({"providers": {"chat": settings}}) as each:
-        yield each
+upstream = an_upstream(reply)
+gateway = a_gateway(
+    lambda url: {
+        "providers": {"chat": {"type": "groq", "base_url": f"{url}/openai/v1", "keys": ["gsk_1"], "models": [MODEL]}}
+    }
+)
 
 
 @pytest.mark.parametrize("stream", [False, True])

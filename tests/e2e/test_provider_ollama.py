@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -13,6 +11,7 @@ from tests.support import upstream_replies as replies
 from tests.support.capabilities import proves
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, structured, talk
 from tests.support.gateway import Gateway
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Upstream
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -37,17 +36,8 @@ def reply(request: Request) -> Reply:
     return replies.json(wire.last_line({"thinking": "Hm.", "tool_calls": calls}))
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(reply) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    settings: dict[str, Any] = {"type": "ollama", "base_url": upstream.url, "models": [wire.MODEL]}
-    async with Gateway({"providers": {"chat": settings}}) as each:
-        yield each
+upstream = an_upstream(reply)
+gateway = a_gateway(lambda url: {"providers": {"chat": {"type": "ollama", "base_url": url, "models": [wire.MODEL]}}})
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -13,6 +12,7 @@ from tests.support import upstream_openai as chat_wire
 from tests.support import upstream_responses as wire
 from tests.support.conversation import CALL, JSON, PNG, RESULT, TEXT, client_of, opening, structured, talk
 from tests.support.gateway import Gateway, provider
+from tests.support.served import a_gateway, an_upstream
 from tests.support.upstream import Script, Upstream, by_path
 from tests.support.upstream_http import Request
 from tests.support.upstream_replies import Reply
@@ -42,18 +42,13 @@ def gpt(url: str, **settings: Any) -> dict[str, Any]:
     return {"type": "openai", "base_url": f"{url}/v1", "keys": ["sk-1"], "models": [wire.MODEL], **settings}
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    async with Upstream(by_path({"/v1/responses": respond, "/v1/chat/completions": complete})) as each:
-        yield each
-
-
-@pytest.fixture
-async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
-    models = [wire.MODEL, "gpt-5.4-pro"]
-    config = {"providers": {"gpt": gpt(upstream.url, models=models)}, "models": {"chat": {"cascade": ["gpt"]}}}
-    async with Gateway(config) as each:
-        yield each
+upstream = an_upstream(by_path({"/v1/responses": respond, "/v1/chat/completions": complete}))
+gateway = a_gateway(
+    lambda url: {
+        "providers": {"gpt": gpt(url, models=[wire.MODEL, "gpt-5.4-pro"])},
+        "models": {"chat": {"cascade": ["gpt"]}},
+    }
+)
 
 
 @pytest.mark.parametrize("stream", [False, True])
