@@ -4,7 +4,7 @@ What aiohttp does by itself, as told: idle keep-alive connections are closed (on
 `keep_alive_s`), framing is checked (two lengths, two hosts, bad chunks), a handler is cancelled when its client leaves,
 half-closing included. Added here, by one sweep over all connections: a limit on the time for a request's headers, and
 on the time that a client may take nothing of what is written to it. Of aiohttp's private state this file reads
-`_request_count` and `_waiter`; tests on real sockets notice if either changes its meaning.
+`_request_count`, `_waiter` and `_reading_paused`; tests on real sockets notice if either changes its meaning.
 """
 
 from __future__ import annotations
@@ -100,6 +100,11 @@ class Connection(web.RequestHandler):
             self._head_since = None
         elif self._head_since is None and data and self._awaits_request():
             self._head_since = self._loop.time()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp resumes after each read of a body. Where nothing was paused, that is work for nothing."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def pause_writing(self) -> None:
         super().pause_writing()
