@@ -16,6 +16,7 @@ import msgspec
 from cortex.chat import ChatRequest, Event
 from cortex.embeddings import Embeddings, EmbeddingsRequest
 from cortex.errors import Fault
+from cortex.sse import SseEvent
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -52,6 +53,13 @@ class StreamDecoder(Protocol):
         """The body has ended. Gives `Broken` unless the answer is whole."""
 
 
+class FrameDecoder(StreamDecoder, Protocol):
+    """Of calls whose answers may be forwarded."""
+
+    def take(self, frame: SseEvent) -> list[Event]:
+        """As `feed`, for one frame that somebody else has cut out."""
+
+
 class Codec(Protocol):
     """How one type of provider speaks. Stateless; one instance a configured provider."""
 
@@ -66,7 +74,7 @@ class Codec(Protocol):
         """Raises Fault(UNSUPPORTED or BAD_REQUEST) if this provider cannot express the request."""
 
     def chat_decoder(self, call: Encoded) -> StreamDecoder:
-        """For an answer that is streamed."""
+        """For an answer that is streamed: a `FrameDecoder` if the call `forwards`."""
 
     def decode_chat(self, call: Encoded, body: bytes) -> list[Event]:
         """A whole JSON answer as events, ending with `End`. Raises Fault if it is not one."""

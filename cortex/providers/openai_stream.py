@@ -24,7 +24,7 @@ from cortex.providers.openai_wire import (
     read_usage,
     whole_json,
 )
-from cortex.sse import SseDecoder
+from cortex.sse import SseDecoder, SseEvent
 
 MAX_ARGUMENT_CHARS = 8 * 1024 * 1024
 _MAX_CALLS = 4096
@@ -34,7 +34,7 @@ _MARKER = re.compile(rb"data: ?\[DONE\]")
 
 
 class OpenAIStreamDecoder:
-    """Implements cortex.providers.codec.StreamDecoder for one answer."""
+    """Implements cortex.providers.codec.FrameDecoder for one answer."""
 
     def __init__(self) -> None:
         self._sse = SseDecoder()
@@ -45,14 +45,21 @@ class OpenAIStreamDecoder:
         self._choices: dict[int, OpenChoice] = {}
 
     def feed(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
         if self._over:
+            return []
+        try:
+            frames = self._sse.feed(data)
+        except Fault as fault:
+            self._over = True
+            return [Broken(fault)]
+        return [event for frame in frames for event in self.take(frame)]
+
+    def take(self, frame: SseEvent) -> list[Event]:
+        events: list[Event] = []
+        if self._over or not frame.data:
             return events
         try:
-            for frame in self._sse.feed(data):
-                if frame.data and self._take(frame.event, frame.data, events):
-                    self._over = True
-                    break
+            self._over = self._take(frame.event, frame.data, events)
         except Fault as fault:
             self._over = True
             events.append(Broken(fault))

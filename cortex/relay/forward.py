@@ -1,8 +1,9 @@
 """Passes an upstream's frames on byte for byte, with a tap for usage and errors.
 
-Most frames of a stream bring a piece of text and nothing else. Such a frame is recognised by a scan of its bytes and
-checked as JSON, but nothing is built of it. Every other frame goes through the codec's own decoder, which alone says
-what it means: the two ways to relay cannot differ in that.
+Most frames of a stream bring a piece of text and nothing else. Frames that are plain in this sense are recognised by
+decoding them to a form that has no room for anything else: that reads every byte, but builds next to nothing. Every
+other frame goes through the codec's own decoder, which alone says what it means: the two ways to relay cannot differ in
+that.
 
 Of the upstream's bytes these are changed, and nothing else: comments are left out until the commit; the usage chunk is
 left out if the client did not ask for it; the first frame with a finish reason and all that follows are held until the
@@ -11,29 +12,44 @@ terminal marker; an error frame becomes a fault; nothing follows the marker.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import msgspec
 
 from cortex.chat import Broken, Delta, End, Event, Finish
 from cortex.errors import Fault, FaultKind
-from cortex.providers.codec import StreamDecoder
+from cortex.providers.codec import FrameDecoder
 from cortex.relay.tally import Tally, text_bytes
 from cortex.sse import SseDecoder, SseEvent
 
 MAX_HELD_BYTES = 1024 * 1024  # before the commit
 MAX_ENDING_BYTES = 8 * 1024 * 1024  # after the first finish reason; other choices may still go on
 
-# A value that begins with n is null. Keys in escapes (`\u0065rror`) go the long way, as do all control characters.
-_TELLING = re.compile(rb'"(?:error|finish_reason|usage|tool_calls|function_call)"\s*:\s*[^\sn]')
-_ESCAPED_ASCII = rb"\u00"
-_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\{')
 _DATA = b"data: "
-_AROUND_DATA_BYTES = len(_DATA) + 2  # and the blank line
-_RUN = re.compile(rb"(?:data: \{[^\r\n]*\}\n\n)+")
-_check_syntax = msgspec.json.Decoder(msgspec.Raw).decode
-_check_lines = msgspec.json.Decoder(msgspec.Raw).decode_lines
+_END = b"\n\n"
+_AROUND_DATA_BYTES = len(_DATA) + len(_END)
+
+
+class _PlainDelta(msgspec.Struct, gc=False):
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta | None = None
+    finish_reason: None = None
+
+
+class _PlainFrame(msgspec.Struct, gc=False):
+    choices: Annotated[list[_PlainChoice], msgspec.Meta(min_length=1)]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+    object: Literal["chat.completion.chunk"] | None = None
+
+
+_decode_plain = msgspec.json.Decoder(_PlainFrame).decode_lines
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -47,7 +63,7 @@ _decode_frame = msgspec.json.Decoder(_Frame).decode
 class Forward:
     """Implements cortex.relay.Relay for an upstream that speaks the client's dialect."""
 
-    def __init__(self, decoder: StreamDecoder, *, include_usage: bool) -> None:
+    def __init__(self, decoder: FrameDecoder, *, include_usage: bool) -> None:
         self.committed = False
         self.whole = False
         self.fault: Fault | None = None
@@ -63,6 +79,9 @@ class Forward:
     def feed(self, data: bytes) -> bytes:
         if self.whole or self.fault is not None:
             return b""
+        if self._passes and self._sse.between_frames and (frames := _plain_frames(data)):
+            self._count(frames, len(data))
+            return data
         ready: list[bytes] = []
         try:
             self._feed(data, ready)
@@ -85,38 +104,42 @@ class Forward:
             self._fail(fault)
         return b"".join(ready)
 
+    @property
+    def _passes(self) -> bool:
+        """Whether plain frames go to the client as they come."""
+        return self.committed and not self._ending
+
     def _feed(self, data: bytes, ready: list[bytes]) -> None:
         """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
         start, size = 0, len(data)
         while start < size and not self.whole:
-            if self.committed and not self._ending and self._sse.between_frames:
-                end = _plain_run(data, start)
-                if end > start:
-                    self._pass_run(data[start:end], ready)
+            if self._passes and self._sse.between_frames:
+                frames, end = _plain_run(data, start)
+                if frames:
+                    self._count(frames, end - start)
+                    ready.append(data[start:end])
                     start = end
                     continue
-            end = data.find(b"\n\n", start) + 2
-            end = end if end > 1 else size
+            end = data.find(_END, start) + len(_END)
+            end = end if end >= len(_END) else size
             self._relay(self._sse.feed(data[start:end]), ready)
             start = end
 
-    def _pass_run(self, run: bytes, ready: list[bytes]) -> None:
-        frames = run.count(b"\n\n")
+    def _count(self, frames: int, size_bytes: int) -> None:
         self.tally.frames += frames
-        self.tally.output_bytes += max(frames, len(run) - frames * (self._around_text_bytes + _AROUND_DATA_BYTES))
-        ready.append(run)
+        around_bytes = frames * (self._around_text_bytes + _AROUND_DATA_BYTES)
+        self.tally.output_bytes += max(frames, size_bytes - around_bytes)
 
     def _relay(self, frames: Sequence[SseEvent], ready: list[bytes]) -> None:
         """Append to `ready` what the client may see now. Raises Fault; what was appended before it stands."""
         for frame in frames:
-            if self.committed and _is_plain(frame):
-                self._pass(frame, ready)
-                self.tally.frames += 1
-                self.tally.output_bytes += max(1, len(frame.data or b"") - self._around_text_bytes)
-            else:
-                self._take(frame, ready)
-                if self.whole:
-                    return
+            if self._passes and _plain_frames(frame.raw):
+                self._count(1, len(frame.raw))
+                ready.append(frame.raw)
+                continue
+            self._take(frame, ready)
+            if self.whole:
+                return
 
     def _take(self, frame: SseEvent, ready: list[bytes]) -> None:
         """A frame that may mean more than text. Raises the fault that it tells."""
@@ -124,7 +147,7 @@ class Forward:
             if self.committed:
                 self._pass(frame, ready)
             return
-        for event in self._decoder.feed(frame.raw):
+        for event in self._decoder.take(frame):
             self.tally.note(event)
             self._note(event, frame.data, ready)
         if self.whole:
@@ -167,52 +190,34 @@ class Forward:
         self._held.clear()
 
 
-def _plain_run(data: bytes, start: int) -> int:
-    """The end of the frames from `start` on that surely bring text only, in valid JSON; `start` if there are none.
-
-    As `_is_plain`, with a few calls for all of them.
-    """
-    run = _RUN.match(data, start)
-    if run is None:
-        return start
-    end = run.end()
-    if (telling := _TELLING.search(data, start, end)) is not None:
-        end = _frame_start(data, start, telling.start())
-    if (escaped := data.find(_ESCAPED_ASCII, start, end)) >= 0:
-        end = _frame_start(data, start, escaped)
-    if end == start:
-        return start
-    lines = data[start + len(_DATA) : end - 1].replace(b"\n\n" + _DATA, b"\n")
+def _plain_frames(data: bytes) -> int:
+    """How many frames these bytes are, if each of them is whole, valid JSON and brings text only; else 0."""
+    if not data.startswith(_DATA) or not data.endswith(_END):
+        return 0
+    lines = data[len(_DATA) : -len(_END)]
+    if b"\n" in lines:  # what is not the end of one frame and the start of the next leaves a line that is no JSON
+        lines = b"\n".join(lines.split(_END + _DATA))
     try:
-        frames = _check_lines(lines)
+        frames = len(_decode_plain(lines))
         if not lines.isascii():
-            lines.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return start
-    count = data.count(b"\n\n", start, end)
-    return end if len(frames) == len(_CHOICES.findall(lines)) == count else start
+            lines.decode()  # of what is not kept only the syntax has been read
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0
+    return frames
 
 
-def _frame_start(data: bytes, start: int, place: int) -> int:
-    """Where the frame begins that has the byte at `place`; `start` is where the first one does."""
-    found = data.rfind(b"\n\n", start, place)
-    return start if found < 0 else found + 2
-
-
-def _is_plain(frame: SseEvent) -> bool:
-    """Whether this frame surely brings text only, in valid JSON. When in doubt, the decoder says what it is."""
-    data = frame.data
-    if data is None or frame.event is not None or _ESCAPED_ASCII in data:
-        return False
-    if _TELLING.search(data) is not None or _CHOICES.search(data) is None:
-        return False
-    try:
-        _check_syntax(data)
-        if not data.isascii():
-            data.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+def _plain_run(data: bytes, start: int) -> tuple[int, int]:
+    """How many of the frames from `start` on are plain, up to the first that is not, and where they end."""
+    pieces = data[start:].split(_END)
+    plain, frames, end, left = 0, 0, start, len(pieces) - 1  # the last piece is no whole frame
+    while plain < left:
+        middle = (plain + left + 1) // 2
+        run = _END.join(pieces[plain:middle]) + _END
+        if found := _plain_frames(run):
+            plain, frames, end = middle, frames + found, end + len(run)
+        else:
+            left = middle - 1
+    return frames, end
 
 
 def _is_usage(data: bytes) -> bool:

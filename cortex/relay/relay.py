@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from cortex.chat import ChatRequest
 from cortex.dialects.dialect import Dialect, Provenance
 from cortex.errors import Fault
-from cortex.providers.codec import Codec, Encoded
+from cortex.providers.codec import Codec, Encoded, FrameDecoder
 from cortex.relay.forward import Forward
 from cortex.relay.rerender import Rerender
 from cortex.relay.tally import Tally
@@ -31,5 +31,5 @@ class Relay(Protocol):
 def relay_for(codec: Codec, call: Encoded, dialect: Dialect, request: ChatRequest, provenance: Provenance) -> Relay:
     decoder = codec.chat_decoder(call)
     if call.forwards == dialect.name:
-        return Forward(decoder, include_usage=request.include_usage)
+        return Forward(cast(FrameDecoder, decoder), include_usage=request.include_usage)
     return Rerender(decoder, dialect.stream_renderer(request, provenance), provenance.prompt_tokens)
