@@ -46,6 +46,8 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The frames that these bytes complete. Raises Fault(INVALID_RESPONSE) if a frame is larger than the bound."""
+        if self.between_frames and (frame := _one_line(data, 0)) is not None and len(data) <= self._max_event_bytes:
+            return [frame]
         if self._at_start:
             data = self._skip_bom(data)
         if self._lf_only and b"\r" in data:
@@ -117,12 +119,14 @@ class SseDecoder:
 
 def _parse(raw: bytes, content: int) -> SseEvent:
     """`content` is where the frame's first line begins in `raw`."""
-    # Nearly every frame of a stream is one line of data: take it without splitting.
-    if raw.startswith(b"data: ", content) and raw.endswith(b"\n\n") and b"\r" not in raw:
-        first_line_end = raw.find(b"\n", content)
-        if first_line_end == len(raw) - 2:
-            return SseEvent(None, raw[content + 6 : -2], raw)
-    return _parse_lines(raw)
+    return _one_line(raw, content) or _parse_lines(raw)
+
+
+def _one_line(raw: bytes, content: int) -> SseEvent | None:
+    """Nearly every frame of a stream is one line of data: that is taken without splitting. None: this is not one."""
+    if not raw.startswith(b"data: ", content) or raw.find(b"\n", content) != len(raw) - 2 or b"\r" in raw:
+        return None
+    return SseEvent(None, raw[content + 6 : -2], raw) if raw.endswith(b"\n\n") else None
 
 
 def _parse_lines(raw: bytes) -> SseEvent:

@@ -28,6 +28,7 @@ MAX_ENDING_BYTES = 8 * 1024 * 1024  # after the first finish reason; other choic
 
 _DATA = b"data: "
 _END = b"\n\n"
+_ENDING_FRAMES = 4  # a finish reason, usage, the marker, and one more
 _AROUND_DATA_BYTES = len(_DATA) + len(_END)
 
 
@@ -113,15 +114,16 @@ class Forward:
         """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
         start, size = 0, len(data)
         while start < size and not self.whole:
-            if self._passes and self._sse.between_frames:
-                frames, end = _plain_run(data, start)
-                if frames:
-                    self._count(frames, end - start)
-                    ready.append(data[start:end])
-                    start = end
-                    continue
             end = data.find(_END, start) + len(_END)
-            end = end if end >= len(_END) else size
+            if end < len(_END):
+                end = size
+            elif self._passes and self._sse.between_frames:
+                frames, run_end = _plain_run(data, start)
+                if frames:
+                    self._count(frames, run_end - start)
+                    ready.append(data[start:run_end])
+                    start = run_end
+                    continue
             self._relay(self._sse.feed(data[start:end]), ready)
             start = end
 
@@ -208,8 +210,22 @@ def _plain_frames(data: bytes) -> int:
 
 def _plain_run(data: bytes, start: int) -> tuple[int, int]:
     """How many of the frames from `start` on are plain, up to the first that is not, and where they end."""
-    pieces = data[start:].split(_END)
-    plain, frames, end, left = 0, 0, start, len(pieces) - 1  # the last piece is no whole frame
+    end = data.rfind(_END, start) + len(_END)
+    for _ in range(_ENDING_FRAMES):  # a stream's last frames are the likeliest to be something else
+        last = max(start, data.rfind(_END, start, end - len(_END)) + len(_END))
+        if _plain_frames(data[last:end]):
+            break
+        if last == start:
+            return 0, start
+        end = last
+    if frames := _plain_frames(data[start:end]):
+        return frames, end
+    return _plain_beginning(data[start:end].split(_END)[:-1], start)
+
+
+def _plain_beginning(pieces: list[bytes], start: int) -> tuple[int, int]:
+    """As `_plain_run`, of frames without their ends, found by halving."""
+    plain, frames, end, left = 0, 0, start, len(pieces)
     while plain < left:
         middle = (plain + left + 1) // 2
         run = _END.join(pieces[plain:middle]) + _END
