@@ -12,7 +12,6 @@ terminal marker; an error frame becomes a fault; nothing follows the marker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -112,19 +111,20 @@ class Forward:
 
     def _feed(self, data: bytes, ready: list[bytes]) -> None:
         """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
-        start, size = 0, len(data)
+        start, size, not_plain = 0, len(data), -1
         while start < size and not self.whole:
             end = data.find(_END, start) + len(_END)
             if end < len(_END):
                 end = size
-            elif self._passes and self._sse.between_frames:
-                frames, run_end = _plain_run(data, start)
+            elif start != not_plain and self._passes and self._sse.between_frames:
+                frames, not_plain = _plain_run(data, start)
                 if frames:
-                    self._count(frames, run_end - start)
-                    ready.append(data[start:run_end])
-                    start = run_end
+                    self._count(frames, not_plain - start)
+                    ready.append(data[start:not_plain])
+                    start = not_plain
                     continue
-            self._relay(self._sse.feed(data[start:end]), ready)
+            for frame in self._sse.feed(data[start:end]):
+                self._take(frame, ready)
             start = end
 
     def _count(self, frames: int, size_bytes: int) -> None:
@@ -132,19 +132,13 @@ class Forward:
         around_bytes = frames * (self._around_text_bytes + _AROUND_DATA_BYTES)
         self.tally.output_bytes += max(frames, size_bytes - around_bytes)
 
-    def _relay(self, frames: Sequence[SseEvent], ready: list[bytes]) -> None:
-        """Append to `ready` what the client may see now. Raises Fault; what was appended before it stands."""
-        for frame in frames:
-            if self._passes and _plain_frames(frame.raw):
-                self._count(1, len(frame.raw))
-                ready.append(frame.raw)
-                continue
-            self._take(frame, ready)
-            if self.whole:
-                return
-
     def _take(self, frame: SseEvent, ready: list[bytes]) -> None:
-        """A frame that may mean more than text. Raises the fault that it tells."""
+        """A frame that may mean more than text: append to `ready` what the client may see now.
+
+        Raises the fault that it tells; what was appended before stands.
+        """
+        if self.whole:
+            return
         if frame.data is None:
             if self.committed:
                 self._pass(frame, ready)
@@ -238,6 +232,8 @@ def _plain_beginning(pieces: list[bytes], start: int) -> tuple[int, int]:
 
 def _is_usage(data: bytes) -> bool:
     """Whether this is the chunk that brings usage and no choices."""
+    if b"usage" not in data and b"\\" not in data:
+        return False
     try:
         frame = _decode_frame(data)
     except (msgspec.DecodeError, RecursionError):
