@@ -50,8 +50,11 @@ class ChatRequest:
 
     def needs(self) -> frozenset[str]:
         """What a model must be able to do for it: words of routing.demand.CAPABILITIES."""
-        found = [name for name, member, asks in _NEEDS if (raw := self.members.get(member)) and asks(bytes(raw))]
-        return frozenset(found) if found else _NOTHING
+        members, found = self.members, _NOTHING
+        for name, member, asks in _NEEDS:
+            if (raw := members.get(member)) is not None and asks(bytes(raw)):
+                found |= {name}
+        return found
 
     def prompt_tokens(self) -> int:
         """An estimate, four bytes a token, of messages and tools; data URLs count nothing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable
 
 from cortex.attempt import Call
 from cortex.cost import cost_usd
@@ -32,21 +33,11 @@ _now = time.monotonic  # the loop's own clock stands still while it works
 _RANDOM = random.Random()  # one a process: seeding one a request would cost more than planning it
 
 
-async def answer(
+def answer(
     runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, *, deadline: float, log: Log
-) -> None:
+) -> Awaitable[None]:
     """Answer one request and fill in its record. `deadline` is monotonic. Raises CancelledError only."""
-    passage = Passage(runtime, operation, sink, record, deadline)
-    try:
-        await _Exchange(passage, log).run()
-    except ClientGone:
-        record.gone()
-    except asyncio.CancelledError:
-        record.gone()
-        raise
-    finally:
-        if passage.keepalive is not None:
-            passage.keepalive.stop()
+    return _Exchange(Passage(runtime, operation, sink, record, deadline), log).run()
 
 
 class _Exchange:
@@ -65,29 +56,42 @@ class _Exchange:
         self._refused: Fault | None = None  # by a codec, before anything was sent
 
     async def run(self) -> None:
-        """Attempt after attempt, until the client has its answer or an error. Raises ClientGone and CancelledError."""
-        runtime, operation = self._runtime, self._operation
+        """Attempt after attempt, until the client has its answer or an error. Raises CancelledError only."""
+        passage, state = self._passage, self._runtime.state
         try:
-            plan = plan_for(runtime, operation, _now(), _RANDOM)
-        except Fault as unknown:
-            await self._refuse(request_error(unknown))
-            return
-        cascade = Cascade(plan, runtime.state, runtime.retries, operation.demand, self._passage.deadline)
-        settled = False
-        try:
-            while not settled:
-                due = cascade.next(_now(), _RANDOM)
-                if isinstance(due, Wait):
-                    await asyncio.sleep(due.seconds)
-                elif isinstance(due, GiveUp):
-                    break
-                elif (encoded := self._encode(cascade, due.candidate)) is not None:
-                    settled = await self._attempt(cascade, encoded)
+            plan = self._plan()
+            if isinstance(plan, ClientError):
+                await self._refuse(plan)
+                return
+            cascade = Cascade(plan, state, self._runtime.retries, self._operation.demand, passage.deadline)
+            settled = False
+            try:
+                while not settled:
+                    due = cascade.next(_now(), _RANDOM)
+                    if isinstance(due, Wait):
+                        await asyncio.sleep(due.seconds)
+                    elif isinstance(due, GiveUp):
+                        break
+                    elif (encoded := self._encode(cascade, due.candidate)) is not None:
+                        settled = await self._attempt(cascade, encoded)
+            finally:
+                cascade.close(_now())
+                self._tell_candidates(plan, cascade)
+            if isinstance(due, GiveUp):
+                await self._refuse(refusal(due, self._judged(due), self._record))
+        except ClientGone:
+            self._record.gone()
+        except asyncio.CancelledError:
+            self._record.gone()
+            raise
         finally:
-            cascade.close(_now())
-            self._tell_candidates(plan, cascade)
-        if isinstance(due, GiveUp):
-            await self._refuse(refusal(due, self._judged(due), self._record))
+            passage.close()
+
+    def _plan(self) -> Plan | ClientError:
+        try:
+            return plan_for(self._runtime, self._operation, _now(), _RANDOM)
+        except Fault as unknown:
+            return request_error(unknown)
 
     # One attempt
 

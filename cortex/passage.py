@@ -18,7 +18,7 @@ class Passage:
     def __init__(
         self, runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, deadline: float
     ) -> None:
-        """`deadline` is monotonic seconds. `keepalive` must be stopped."""
+        """`deadline` is monotonic seconds. Must be closed."""
         self.runtime = runtime
         self.operation = operation
         self.sink = sink
@@ -28,6 +28,10 @@ class Passage:
         self.keepalive: Keepalive | None = None
         if operation.stream:
             self.keepalive = Keepalive(runtime.alarms, sink, operation.keepalive, self.headers)
+
+    def close(self) -> None:
+        if self.keepalive is not None:
+            self.keepalive.stop()
 
     def headers(self) -> Mapping[str, str]:
         """What the answer's headers tell, as things stand."""

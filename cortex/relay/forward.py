@@ -112,7 +112,7 @@ class Forward:
     def _feed(self, data: bytes, ready: list[bytes]) -> None:
         """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
         start, size, not_plain = 0, len(data), -1
-        while start < size and not self.whole:
+        while start < size:
             end = data.find(_END, start) + len(_END)
             if end < len(_END):
                 end = size
@@ -124,7 +124,8 @@ class Forward:
                     start = not_plain
                     continue
             for frame in self._sse.feed(data[start:end]):
-                self._take(frame, ready)
+                if self._take(frame, ready):
+                    return
             start = end
 
     def _count(self, frames: int, size_bytes: int) -> None:
@@ -132,17 +133,15 @@ class Forward:
         around_bytes = frames * (self._around_text_bytes + _AROUND_DATA_BYTES)
         self.tally.output_bytes += max(frames, size_bytes - around_bytes)
 
-    def _take(self, frame: SseEvent, ready: list[bytes]) -> None:
-        """A frame that may mean more than text: append to `ready` what the client may see now.
+    def _take(self, frame: SseEvent, ready: list[bytes]) -> bool:
+        """A frame that may mean more than text: append to `ready` what the client may see now. True: it is the last.
 
         Raises the fault that it tells; what was appended before stands.
         """
-        if self.whole:
-            return
         if frame.data is None:
             if self.committed:
                 self._pass(frame, ready)
-            return
+            return False
         for event in self._decoder.take(frame):
             self.tally.note(event)
             self._note(event, frame.data, ready)
@@ -150,6 +149,7 @@ class Forward:
             ready.append(frame.raw)
         elif self._include_usage or not _is_usage(frame.data):
             self._pass(frame, ready)
+        return self.whole
 
     def _note(self, event: Event, data: bytes, ready: list[bytes]) -> None:
         match event:

@@ -6,9 +6,9 @@ the key itself nobody can choose a digest that shares a beginning with a stored 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from hashlib import sha256
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -82,7 +82,7 @@ def _key_among(keys: Mapping[bytes, str], headers: Mapping[str, str], kind: str)
 
 def _match(keys: Mapping[bytes, str], headers: Mapping[str, str]) -> str | None:
     for key in _offered(headers):
-        name = keys.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest())
+        name = keys.get(sha256(key.encode("utf-8", "surrogateescape")).digest())
         if name is not None:
             return name
     return None

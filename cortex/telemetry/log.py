@@ -43,7 +43,7 @@ class Log:
 
     def configure(self, *, format: str, level: str, redact: Redact) -> None:
         """Also while it runs: a reload may change all of it."""
-        self._level = LEVELS.index(level)
+        self._levels = frozenset(LEVELS[LEVELS.index(level) :])
         self._lines: Lines = JsonLines(redact) if format == "json" else TextLines(redact, colour=self._stream.isatty())
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class Log:
         self._put("info" if record.status < 500 and record.outcome != "cut" else "warning", record)
 
     def _put(self, level: str, entry: Json) -> None:
-        if LEVELS.index(level) < self._level:
+        if level not in self._levels:
             return
         if len(self._queue) >= _QUEUED_LINES:
             self._dropped += 1
