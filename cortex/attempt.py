@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from cortex.dialects.dialect import Provenance
 from cortex.errors import Fault, FaultKind
+from cortex.keepalive import Keepalive
 from cortex.operation import Answered
 from cortex.passage import Passage
 from cortex.providers.codec import Encoded
@@ -84,33 +85,51 @@ class Call:
 
     async def _stream(self, encoded: Encoded, response: UpstreamResponse, watchdog: Watchdog) -> Tally:
         """Relay a streamed answer. Until the commit the relay holds everything back."""
-        codec, idle_s = self.provider.codec, self.provider.timeouts.idle_s
-        relay = self.relay = self.passage.operation.relay(codec, encoded, self._provenance())
-        sink, keepalive = self.passage.sink, self.passage.keepalive
+        passage, idle_s = self.passage, self.provider.timeouts.idle_s
+        relay = self.relay = passage.operation.relay(self.provider.codec, encoded, self._provenance())
+        sink, keepalive = passage.sink, passage.keepalive
         assert keepalive is not None
-        while not relay.whole:
-            if relay.committed:
-                watchdog.phase("idle", idle_s)
-                data = await response.read()
-            else:
-                began = time.monotonic()
-                try:
-                    data = await response.read()
-                finally:
-                    self.passage.waited_s += time.monotonic() - began
-            out = relay.feed(data) if data else relay.end()
+        await self._commit_stream(relay, response, keepalive)
+
+        def pass_on(data: bytes) -> bool:
+            out = relay.feed(data)
+            now = time.monotonic()
+            watchdog.restart(now)
             if out:
-                if self.committed_at is None:
-                    self._commit()
-                    await sink.start_stream(self.passage.headers())
-                watchdog.phase("write", idle_s)
-                await sink.write(out)
-                keepalive.wrote()
+                keepalive.wrote(now)
+                return sink.put(out) and not relay.whole and relay.fault is None
+            return not relay.whole and relay.fault is None
+
+        while not relay.whole:
             if relay.fault is not None:
                 raise relay.fault
+            watchdog.phase("write", idle_s)
+            await sink.drain()
+            watchdog.phase("idle", idle_s)
+            if await response.pump(pass_on) and not relay.whole and (out := relay.end()):
+                await sink.write(out)
         await sink.end()
         await _read_to_end(response)
         return relay.tally
+
+    async def _commit_stream(self, relay: Relay, response: UpstreamResponse, keepalive: Keepalive) -> None:
+        """Read up to the first content, and send what came with it. Raises Fault, and then nothing was sent."""
+        passage = self.passage
+        out = b""
+        while not out and relay.fault is None:
+            began = time.monotonic()
+            try:
+                data = await response.read()
+            finally:
+                passage.waited_s += time.monotonic() - began
+            out = relay.feed(data) if data else relay.end()
+        if out:
+            self._commit()
+            await passage.sink.start_stream(passage.headers())
+            passage.sink.put(out)
+            keepalive.wrote(time.monotonic())
+        elif relay.fault is not None:
+            raise relay.fault
 
     async def _whole(self, encoded: Encoded, response: UpstreamResponse) -> Tally:
         """A JSON answer: parsed whole before anything of it is sent. One of a chain is kept until the last has come."""

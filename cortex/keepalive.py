@@ -38,8 +38,8 @@ class Keepalive:
         self.due = time.monotonic() + silence_s
         alarms.add(self)
 
-    def wrote(self) -> None:
-        self.due = time.monotonic() + self._silence_s
+    def wrote(self, now: float) -> None:
+        self.due = now + self._silence_s
 
     def stop(self) -> None:
         self._alarms.remove(self)

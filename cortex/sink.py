@@ -19,8 +19,14 @@ class Sink(Protocol):
     async def start_stream(self, headers: Mapping[str, str]) -> None:
         """200 and the headers of an event stream; a second call does nothing. Raises ClientGone."""
 
+    def put(self, data: bytes) -> bool:
+        """Whole frames of the stream. False: the client has no room for more; `drain` first. Raises ClientGone."""
+
+    async def drain(self) -> None:
+        """Wait until the client has room for more. Raises ClientGone."""
+
     async def write(self, data: bytes) -> None:
-        """Whole frames of the stream; returns when the client has room for more. Raises ClientGone."""
+        """`put`, and `drain` if need be. Raises ClientGone."""
 
     async def end(self) -> None:
         """The stream is complete. Raises ClientGone."""

@@ -6,7 +6,7 @@ raise `Fault` and nothing else. The interface asks for bytes as they arrive, not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -41,6 +41,13 @@ class UpstreamResponse(Protocol):
         """The body's next bytes as they arrive, b"" once at its end. Raises Fault(BROKEN) if it was cut.
 
         An end is as clean as the framing can tell: a body without length or chunks ends when the peer closes.
+        """
+
+    async def pump(self, consume: Callable[[bytes], bool]) -> bool:
+        """Give each piece of the body to `consume` as it arrives, without a task being woken for it.
+
+        Until `consume` returns False: then the result is False; or until the body ends: then it is True. Raises what
+        `read` and `consume` raise.
         """
 
     @property

@@ -23,11 +23,11 @@ class Expired(Exception):
 class Watchdog:
     """Cancels the task that entered it, and turns that cancellation into `Expired`, when a phase takes too long.
 
-    A cancellation from elsewhere (the client has left) passes through untouched. A stream changes its phase twice a
+    A cancellation from elsewhere (the client has left) passes through untouched. A stream restarts its phase with each
     chunk, so that must cost next to nothing.
     """
 
-    __slots__ = ("_alarms", "_cancelling", "_deadline", "_expired", "_phase", "_task", "due")
+    __slots__ = ("_alarms", "_cancelling", "_deadline", "_expired", "_limit_s", "_phase", "_task", "due")
 
     def __init__(self, alarms: Alarms, deadline: float, phase: str, limit_s: float) -> None:
         """`deadline` is monotonic seconds. The first phase begins when it is entered."""
@@ -41,9 +41,14 @@ class Watchdog:
     def phase(self, name: str, limit_s: float) -> None:
         """From now on the task may take `limit_s`, within the deadline, until the next call."""
         self._phase = name
+        self._limit_s = limit_s
         before, self.due = self.due, min(time.monotonic() + limit_s, self._deadline)
         if self.due < before:
             self._alarms.moved(self)
+
+    def restart(self, now: float) -> None:
+        """The phase's limit counts from `now` on."""
+        self.due = min(now + self._limit_s, self._deadline)
 
     def ring(self, now: float) -> None:
         self._expired = Expired(self._phase, deadline=self.due >= self._deadline)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
@@ -147,6 +147,12 @@ class SimulatedResponse:
         if not due and self._end == "cut":
             raise Fault(FaultKind.BROKEN, "the connection broke in the middle of the answer (simulated)")
         return b"".join(due)
+
+    async def pump(self, consume: Callable[[bytes], bool]) -> bool:
+        while data := await self.read():
+            if not consume(data):
+                return False
+        return True
 
     @property
     def at_end(self) -> bool:

@@ -59,8 +59,10 @@ class ResponseSink:
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole answer. Raises ClientGone."""
         head = self._start(status, headers, f"Content-Length: {len(body)}\r\n")
-        await self._write(head if self._request.method == "HEAD" else head + body)
+        room = self._put(head if self._request.method == "HEAD" else head + body)
         self._ended = True
+        if not room:
+            await self.drain()
 
     async def start_stream(self, headers: Mapping[str, str]) -> None:
         """200 and the headers of an event stream; a second call does nothing. Raises ClientGone."""
@@ -74,18 +76,34 @@ class ResponseSink:
         self._head = self._start(200, {**headers, **_STREAM_HEADERS}, framing)
         self._streaming = True
 
-    async def write(self, data: bytes) -> None:
-        """Whole frames; waits while more than the high-water mark is unsent. Raises ClientGone."""
+    def put(self, data: bytes) -> bool:
+        """Whole frames. False: more than the high-water mark is unsent. Raises ClientGone."""
         if not data:
-            return  # as a chunk it would be the last
-        head, self._head = self._head, b""
-        await self._write(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data)
+            return True  # as a chunk it would be the last
+        if self._head:
+            head, self._head = self._head, b""
+            return self._put(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data)
+        return self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    async def drain(self) -> None:
+        """Wait until less than the low-water mark is unsent. Raises ClientGone."""
+        try:
+            await self._request.writer.drain()
+        except ConnectionError as error:
+            raise ClientGone from error
+
+    async def write(self, data: bytes) -> None:
+        """`put`, and `drain` if need be. Raises ClientGone."""
+        if not self.put(data):
+            await self.drain()
 
     async def end(self) -> None:
         """The stream is complete. Raises ClientGone."""
         head, self._head = self._head, b""
-        await self._write(head + _LAST_CHUNK if self._chunked else head)
+        room = self._put(head + _LAST_CHUNK if self._chunked else head)
         self._ended = True
+        if not room:
+            await self.drain()
 
     def finish(self) -> web.StreamResponse:
         """What the handler returns to aiohttp, which finds nothing left to write. Cuts what has not been ended."""
@@ -102,19 +120,14 @@ class ResponseSink:
         self.started = True
         return head
 
-    async def _write(self, data: bytes) -> None:
+    def _put(self, data: bytes) -> bool:
         request = self._request
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientGone
         transport.write(data)
-        writer = request.writer
-        writer.output_size += len(data)  # aiohttp wants to know whether an answer has begun
-        if transport.get_write_buffer_size() > WRITE_HIGH_WATER_BYTES:
-            try:
-                await writer.drain()
-            except ConnectionError as error:
-                raise ClientGone from error
+        request.writer.output_size += len(data)  # aiohttp wants to know whether an answer has begun
+        return transport.get_write_buffer_size() <= WRITE_HIGH_WATER_BYTES
 
 
 class _Sent(web.StreamResponse):

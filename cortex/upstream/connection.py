@@ -34,6 +34,8 @@ class Connection(asyncio.Protocol):
         self._used = False
         self._answer: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._consume: Callable[[bytes], bool] | None = None  # who takes the body as it comes
+        self._enough = False  # it wants no more
         self._reading_paused = False
         self._writing_paused = False
         self._sent = True  # the request, all of it
@@ -53,6 +55,8 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         answer.feed(data)
+        if self._consume is not None and answer.buffered_bytes and self._pass_on(answer, self._consume):
+            return
         if answer.error is not None:
             self.abort()
         elif answer.buffered_bytes > MAX_BUFFERED_BYTES and not answer.complete:
@@ -111,6 +115,45 @@ class Connection(asyncio.Protocol):
         if self._reading_paused:
             self._resume_reading()
         return data
+
+    async def pump(self, answer: Answer, consume: Callable[[bytes], bool]) -> bool:
+        """Give the body to `consume` as it comes: True at its end, False when `consume` returns that it wants no more.
+
+        Raises Fault(BROKEN) if the body was cut, and what `consume` raises.
+        """
+        while True:
+            if answer.buffered_bytes:
+                data = answer.take()
+                if self._reading_paused:
+                    self._resume_reading()
+                if not consume(data):
+                    return False
+            elif answer.complete:
+                return True
+            elif answer.error is not None:
+                raise Fault(FaultKind.BROKEN, f"the upstream's answer was cut: {answer.error}")
+            else:
+                self._consume, self._enough = consume, False
+                try:
+                    await self._wait()
+                finally:
+                    self._consume = None
+                if self._enough:
+                    return False
+
+    def _pass_on(self, answer: Answer, consume: Callable[[bytes], bool]) -> bool:
+        """Hand over what has come. True: the task that pumps may sleep on."""
+        try:
+            self._enough = not consume(answer.take())
+        except Exception as error:  # noqa: BLE001 - it is the pumping task's
+            waiter, self._waiter = self._waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+        else:
+            if not self._enough and not answer.complete and answer.error is None:
+                return True
+        self._consume = None  # nothing more before the task has seen what has happened
+        return False
 
     def rest(self) -> bool:
         """The exchange is over. False if the connection cannot serve another."""

@@ -135,6 +135,15 @@ class HttpResponse:
         self._coding = answer.content_coding
         self._inflater: Inflater | None = None
 
+    async def pump(self, consume: Callable[[bytes], bool]) -> bool:
+        """Give each piece of the body to `consume` as it arrives; see `cortex.transport`."""
+        if self._coding is None and self._inflater is None:
+            return await self._connection.pump(self._answer, consume)
+        while data := await self.read():
+            if not consume(data):
+                return False
+        return True
+
     @property
     def headers(self) -> Mapping[str, str]:
         return self._answer.headers
