@@ -92,13 +92,13 @@ class Call:
         await self._commit_stream(relay, response, keepalive)
 
         def pass_on(data: bytes) -> bool:
-            out = relay.feed(data)
             now = time.monotonic()
             watchdog.restart(now)
-            if out:
+            room = True
+            if out := relay.feed(data):
                 keepalive.wrote(now)
-                return sink.put(out) and not relay.whole and relay.fault is None
-            return not relay.whole and relay.fault is None
+                room = sink.put(out)
+            return room and not relay.whole and relay.fault is None
 
         while not relay.whole:
             if relay.fault is not None:

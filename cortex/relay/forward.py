@@ -72,6 +72,7 @@ class Forward:
         self._decoder = decoder
         self._include_usage = include_usage
         self._ending = False  # a finish reason has been seen
+        self._passes = False  # plain frames go to the client as they come: committed, and not ending
         self._held: list[bytes] = []  # frames that wait for the commit, or from the finish reason on for the marker
         self._held_bytes = 0
         self._around_text_bytes = 0  # what a frame has besides its text
@@ -103,11 +104,6 @@ class Forward:
         except Fault as fault:
             self._fail(fault)
         return b"".join(ready)
-
-    @property
-    def _passes(self) -> bool:
-        """Whether plain frames go to the client as they come."""
-        return self.committed and not self._ending
 
     def _feed(self, data: bytes, ready: list[bytes]) -> None:
         """Runs of plain frames pass as they are; what is between two runs goes frame by frame."""
@@ -157,9 +153,11 @@ class Forward:
                 self._around_text_bytes = len(data) - text_bytes(event)
                 self.committed = True
                 if not self._ending:
+                    self._passes = True
                     self._release(ready)
             case Finish():
                 self._ending = True
+                self._passes = False
             case End():
                 self._release(ready)
                 self.committed = self.whole = True
@@ -167,7 +165,7 @@ class Forward:
                 raise event.fault
 
     def _pass(self, frame: SseEvent, ready: list[bytes]) -> None:
-        if self.committed and not self._ending:
+        if self._passes:
             ready.append(frame.raw)
             return
         self._held.append(frame.raw)

@@ -80,10 +80,11 @@ class ResponseSink:
         """Whole frames. False: more than the high-water mark is unsent. Raises ClientGone."""
         if not data:
             return True  # as a chunk it would be the last
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._head:
-            head, self._head = self._head, b""
-            return self._put(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self._chunked else head + data)
-        return self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            data, self._head = self._head + data, b""
+        return self._put(data)
 
     async def drain(self) -> None:
         """Wait until less than the low-water mark is unsent. Raises ClientGone."""
@@ -118,15 +119,14 @@ class ResponseSink:
         minor = 1 if request.version >= HttpVersion11 else 0
         head = answer_head(status, self._request_id, headers, framing, minor=minor, keep_alive=keep_alive)
         self.started = True
+        request.writer.output_size += len(head)  # aiohttp wants to know whether an answer has begun
         return head
 
     def _put(self, data: bytes) -> bool:
-        request = self._request
-        transport = request.transport
+        transport = self._request.transport
         if transport is None or transport.is_closing():
             raise ClientGone
         transport.write(data)
-        request.writer.output_size += len(data)  # aiohttp wants to know whether an answer has begun
         return transport.get_write_buffer_size() <= WRITE_HIGH_WATER_BYTES
 
 
