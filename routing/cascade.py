@@ -99,6 +99,30 @@ class _Move:
 class Cascade:
     """One request's attempts. Counts as active from here on; `close` must follow."""
 
+    __slots__ = (
+        "_attempt",
+        "_calls",
+        "_cancelled",
+        "_charged",
+        "_closed",
+        "_course",
+        "_courses",
+        "_deadline",
+        "_demand",
+        "_last_word",
+        "_offered",
+        "_over",
+        "_plan",
+        "_policy",
+        "_refused",
+        "_refused_tokens",
+        "_skipped",
+        "_state",
+        "_verdict",
+        "_wait_s",
+        "_waited",
+    )
+
     def __init__(self, plan: Plan, state: RoutingState, policy: RetryPolicy, demand: Demand, deadline: float) -> None:
         """`deadline` is monotonic seconds."""
         self._plan = plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 CAPABILITIES = ("tools", "vision", "json_schema")  # what a model may lack, and a request may need
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double what one costs a request
 class Demand:
     prompt_tokens: int  # an estimate
     stream: bool

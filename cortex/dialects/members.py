@@ -43,10 +43,8 @@ class ChatHead(msgspec.Struct, gc=False):
     @property
     def output_tokens(self) -> int | None:
         """The limit that the client sets. One that is no count is the upstream's to refuse."""
-        for limit in (self.max_completion_tokens, self.max_tokens):
-            if type(limit) is int and limit > 0:
-                return limit
-        return None
+        limit = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return limit if type(limit) is int and limit > 0 else None
 
 
 _HEAD = msgspec.json.Decoder(ChatHead)

@@ -15,7 +15,7 @@ class Tally(msgspec.Struct):
     model: str | None = None  # what the upstream calls it
     finish_reason: str | None = None  # the first choice's that finished
     usage: Usage | None = None
-    output_bytes: int = 0  # about how much text was generated, UTF-8
+    output_bytes: int = 0  # about how much text was generated, UTF-8; of a whole answer with usage it is not counted
     frames: int = 0  # about how many pieces it came in
 
     def note(self, event: Event) -> None:

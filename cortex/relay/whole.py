@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cortex.chat import ChatRequest, Event
+from cortex.chat import ChatRequest, Delta, Event
 from cortex.dialects.dialect import Dialect, Provenance
 from cortex.providers.codec import Codec, Encoded
 from cortex.relay.tally import Tally
@@ -33,7 +33,12 @@ def whole_as_stream(
 def _tally(events: Sequence[Event]) -> Tally:
     tally = Tally()
     for event in events:
-        tally.note(event)
+        if not isinstance(event, Delta):
+            tally.note(event)
+    if tally.usage is None:  # how much was said matters only where nobody has counted it
+        for event in events:
+            if isinstance(event, Delta):
+                tally.note(event)
     return tally
 
 

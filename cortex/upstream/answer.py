@@ -21,6 +21,26 @@ class Answer:
     It has a parser of its own, so that nothing of one answer can reach the next on the same connection.
     """
 
+    __slots__ = (
+        "_bare_bytes",
+        "_ends_with_connection",
+        "_field_bytes",
+        "_field_count",
+        "_fields",
+        "_head_only",
+        "_headers",
+        "_interim",
+        "_parser",
+        "_parts",
+        "_raw_headers",
+        "begun",
+        "buffered_bytes",
+        "complete",
+        "error",
+        "reusable",
+        "status",
+    )
+
     def __init__(self, method: str) -> None:
         self.status = 0  # until the head is whole
         self.begun = False  # a byte has come

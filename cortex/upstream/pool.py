@@ -25,7 +25,9 @@ class Pool(Generic[C]):
 
     def put(self, origin: Origin, connection: C, now: float) -> C | None:
         """Keep `connection`. The one to close for it, if there is no room for both."""
-        idle = self._idle.setdefault(origin, OrderedDict())
+        idle = self._idle.get(origin)
+        if idle is None:
+            idle = self._idle[origin] = OrderedDict()
         idle[connection] = now
         self._size += 1
         if len(idle) > self._per_origin:
