@@ -17,6 +17,7 @@ from cortex.errors import Fault
 Json: TypeAlias = Any  # a decoded JSON value
 _T = TypeVar("_T")
 _NOTHING: frozenset[str] = frozenset()
+_IMAGE = b'"image_url"'
 _PROMPT = ("messages", "tools", "input")
 
 
@@ -51,9 +52,12 @@ class ChatRequest:
     def needs(self) -> frozenset[str]:
         """What a model must be able to do for it: words of routing.demand.CAPABILITIES."""
         members, found = self.members, _NOTHING
-        for name, member, asks in _NEEDS:
-            if (raw := members.get(member)) is not None and asks(bytes(raw)):
-                found |= {name}
+        if (tools := members.get("tools")) is not None and _asks_for_tools(bytes(tools)):
+            found |= {"tools"}
+        if (messages := members.get("messages")) is not None and _IMAGE in (said := bytes(messages)):
+            found |= {"vision"} if _shows_images(said) else _NOTHING
+        if (form := members.get("response_format")) is not None and _asks_for_schema(bytes(form)):
+            found |= {"json_schema"}
         return found
 
     def prompt_tokens(self) -> int:
@@ -79,9 +83,7 @@ def _asks_for_tools(raw: bytes) -> bool:
 
 def _shows_images(raw: bytes) -> bool:
     """Quotes are escaped inside strings, so what is found is a string of its own; the parts tell whether it is one's
-    type."""
-    if b'"image_url"' not in raw:
-        return False
+    type. Without any, a chat is judged in no time."""
     contents = [_decoded(message.content, list[_Typed]) for message in _decoded(raw, list[_Content]) or ()]
     return any(part.type == "image_url" for parts in contents for part in parts or ())
 
@@ -91,14 +93,6 @@ def _asks_for_schema(raw: bytes) -> bool:
         return False
     asked = _decoded(raw, _Typed)
     return asked is not None and asked.type == "json_schema"
-
-
-# Capability, the member that may ask for it, and whether it does. A chat that needs none is judged in microseconds.
-_NEEDS = (
-    ("tools", "tools", _asks_for_tools),
-    ("vision", "messages", _shows_images),
-    ("json_schema", "response_format", _asks_for_schema),
-)
 
 
 def _decoded(raw: bytes | msgspec.Raw, form: type[_T]) -> _T | None:

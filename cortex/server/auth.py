@@ -6,7 +6,7 @@ the key itself nobody can choose a digest that shares a beginning with a stored 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from hashlib import sha256
 from typing import Protocol
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cortex.config.schema import is_loopback
 from cortex.server.errors import forbidden, key_required
 
+_OTHER_HEADERS = ("x-api-key", "api-key")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
 
@@ -75,27 +76,33 @@ def _key_among(keys: Mapping[bytes, str], headers: Mapping[str, str], kind: str)
     name = _match(keys, headers)
     if name is not None:
         return name
-    if any(True for _ in _offered(headers)):
+    if _offers_key(headers):
         raise key_required(f"the API key is not one of this gateway's {kind} keys")
     raise key_required(f"a {kind} key is needed: send `Authorization: Bearer …`, `x-api-key` or `api-key`")
 
 
 def _match(keys: Mapping[bytes, str], headers: Mapping[str, str]) -> str | None:
-    for key in _offered(headers):
-        name = keys.get(sha256(key.encode("utf-8", "surrogateescape")).digest())
-        if name is not None:
+    """Clients send the same key under several names; one that is known is enough."""
+    bearer = _bearer(headers)
+    if bearer and (name := keys.get(_digest(bearer))) is not None:
+        return name
+    for other in _OTHER_HEADERS:
+        if (key := headers.get(other)) and (name := keys.get(_digest(key))) is not None:
             return name
     return None
 
 
-def _offered(headers: Mapping[str, str]) -> Iterator[str]:
-    """The keys in the headers, at most one each: clients send the same one under several names."""
-    authorization = headers.get("Authorization")
-    if authorization is not None and authorization[:7].lower() == "bearer " and (key := authorization[7:].strip()):
-        yield key
-    for name in ("x-api-key", "api-key"):
-        if key := headers.get(name, ""):
-            yield key
+def _offers_key(headers: Mapping[str, str]) -> bool:
+    return bool(_bearer(headers)) or any(headers.get(other) for other in _OTHER_HEADERS)
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    authorization = headers.get("Authorization", "")
+    return authorization[7:].strip() if authorization[:7].lower() == "bearer " else ""
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def _refuse_foreign_page(headers: Mapping[str, str]) -> None:

@@ -48,9 +48,11 @@ class BodyShare:
 
     def take(self, size_bytes: int) -> None:
         """Raises Refused (503) if the budget is spent."""
-        if self._budget.held_bytes + size_bytes > self._limits.bodies_bytes(self.max_body_bytes):
+        held_bytes = self._budget.held_bytes + size_bytes
+        limits = self._limits
+        if held_bytes > limits.least_bodies_bytes and held_bytes > limits.bodies_bytes(self.max_body_bytes):
             raise overloaded()
-        self._budget.held_bytes += size_bytes
+        self._budget.held_bytes = held_bytes
         self._held_bytes += size_bytes
 
     def give_back(self) -> None:
