@@ -7,13 +7,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cortex.chat import Usage
 from cortex.dialects.api_chat import ApiChatDialect
 from cortex.dialects.openai import OpenAIDialect
 from cortex.errors import Fault, FaultKind
 from cortex.providers import codec_for
-from cortex.relay import whole_answer, whole_as_stream
+from cortex.providers.codec import Codec
+from cortex.relay import Tally, whole_answer, whole_as_stream
 from tests.support.chunks import CALL, DONE, RENDERED, chat_request, decode, provenance
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "dialects" / "upstream"
@@ -73,3 +76,87 @@ def test_api_chat_answers_flat() -> None:
     assert answer["model"] == "groq/openai/gpt-oss-20b"
     assert answer["usage"]["total_tokens"] == 12
     assert "choices" not in answer
+
+
+OPENAI_SHAPED = sorted(
+    path
+    for vendor in ("openai", "groq", "openai_compatible")
+    for path in (GOLDEN.parents[1] / "providers" / vendor).glob("*.answer.json")
+)
+
+COUNTS = st.none() | st.integers(0, 9)
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.just("assistant"),
+        "content": st.none() | st.sampled_from(["", "hé", 5]),
+        "refusal": st.none() | st.just("no"),
+        "tool_calls": st.none()
+        | st.just([{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]),
+        "function_call": st.none(),
+    },
+)
+CHOICES = st.fixed_dictionaries(
+    {"message": MESSAGES | st.none()},
+    optional={
+        "index": st.integers(0, 2),
+        "finish_reason": st.none() | st.sampled_from(["stop", "length", "tool_calls", "abort", "odd", ""]),
+    },
+)
+USAGE = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "prompt_tokens": COUNTS,
+        "completion_tokens": COUNTS,
+        "input_tokens": COUNTS,
+        "num_cached_tokens": COUNTS,
+        "prompt_tokens_details": st.none() | st.fixed_dictionaries({}, optional={"cached_tokens": COUNTS}),
+        "completion_tokens_details": st.none() | st.fixed_dictionaries({}, optional={"reasoning_tokens": COUNTS}),
+    },
+)
+WHOLE = st.fixed_dictionaries(
+    {"choices": st.lists(CHOICES, max_size=2)},
+    optional={
+        "model": st.none() | st.sampled_from(["", "m"]),
+        "usage": USAGE,
+        "error": st.none() | st.just({"message": "no"}),
+        "object": st.sampled_from(["chat.completion", "error", ""]),
+        "x_groq": st.none() | st.just({"id": "x"}) | st.just({"error": "no"}),
+    },
+)
+
+
+def tallied(codec: Codec, body: bytes) -> Tally | FaultKind:
+    """What is counted of an answer that is passed on, by way of all of its events."""
+    try:
+        events = codec.decode_chat(CALL, body)
+    except Fault as fault:
+        return fault.kind
+    tally = Tally()
+    for event in events:
+        tally.note(event)
+    return tally
+
+
+def assert_counted_alike(body: bytes) -> None:
+    codec = codec_for("openai")
+    expected = tallied(codec, body)
+    if isinstance(expected, FaultKind):
+        with pytest.raises(Fault) as caught:
+            whole_answer(codec, CALL, body, OpenAIDialect(), chat_request(), provenance())
+        assert caught.value.kind is expected
+        return
+    _, told = whole_answer(codec, CALL, body, OpenAIDialect(), chat_request(), provenance())
+    assert (told.model, told.finish_reason, told.usage) == (expected.model, expected.finish_reason, expected.usage)
+    if told.usage is None:
+        assert told.output_bytes == expected.output_bytes
+
+
+@pytest.mark.parametrize("path", OPENAI_SHAPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_an_answer_that_is_passed_on_is_counted_as_its_events_are(path: Path) -> None:
+    assert_counted_alike(path.read_bytes())
+
+
+@given(WHOLE)
+def test_any_answer_that_is_passed_on_is_counted_as_its_events_are(answer: dict[str, object]) -> None:
+    assert_counted_alike(json.dumps(answer).encode())
