@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from cortex.telemetry.log import Log
 from cortex.telemetry.record import AttemptRecord, RequestRecord
 from cortex.telemetry.stats import Stats
 
+LIMIT_S = 30.0
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -105,6 +108,94 @@ def test_a_terminal_that_has_gone_ends_nothing() -> None:
     stream.close()
     log.info("to nobody")
     log.stop()
+
+
+class Watched(io.StringIO):
+    """Tells when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        size = super().write(text)
+        if text:
+            self.written.set()
+        return size
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+def said_in(stream: io.StringIO) -> list[Any]:
+    return [json.loads(line)["n"] for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_line_is_written_whether_the_log_was_about_to_rest_or_not() -> None:
+    stream = Watched()
+    log = Log(stream=stream, format="json")
+    log.start()
+    for n in range(20):  # each comes while the thread that wrote the last looks whether there is more
+        stream.written.clear()
+        log.info("line", n=n)
+        assert stream.written.wait(LIMIT_S), f"line {n} waits for another"
+    log.stop()
+    assert said_in(stream) == list(range(20))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_lines_of_several_threads_all_come_and_in_order() -> None:
+    stream = io.StringIO()
+    log = Log(stream=stream, format="json")
+    log.start()
+
+    def say(who: int) -> None:
+        for n in range(500):
+            log.info("line", n=who * 1000 + n)
+
+    threads = [threading.Thread(target=say, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.stop()
+    said = said_in(stream)
+    assert sorted(said) == [who * 1000 + n for who in range(4) for n in range(500)]
+    for who in range(4):
+        assert [n for n in said if n // 1000 == who] == [who * 1000 + n for n in range(500)]
+
+
+def test_stopping_writes_what_is_queued_and_a_new_start_goes_on() -> None:
+    stream = io.StringIO()
+    log = Log(stream=stream, format="json")
+    log.stop()  # before it was started there is nothing to stop
+    for began in (0, 1000):
+        log.info("line", n=began)  # nobody writes yet
+        log.start()
+        for n in range(1, 1000):
+            log.info("line", n=began + n)
+        log.stop()
+        assert said_in(stream) == list(range(began + 1000))
+
+
+def test_a_reload_redacts_anew_what_was_told_before() -> None:
+    stream, said = io.StringIO(), record(model_asked="canary-secret-1")
+    log = Log(stream=stream)
+    for redact in (str, Redactor(["canary-secret-1"]).redact):
+        log.configure(format="console", level="info", redact=redact)
+        log.start()
+        log.request(said)
+        log.stop()
+    before, after = stream.getvalue().splitlines()
+    assert "canary" in before
+    assert "canary" not in after
 
 
 def test_decisions_keep_the_newest() -> None:
