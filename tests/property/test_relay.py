@@ -18,14 +18,23 @@ from cortex.dialects.dialect import Dialect
 from cortex.dialects.openai import OpenAIDialect
 from cortex.providers import codec_for
 from cortex.providers.openai_stream import OpenAIStreamDecoder
+from cortex.providers.vendors import VENDORS
 from cortex.relay import Relay
 from cortex.relay.forward import Forward
 from cortex.relay.rerender import Rerender
 from tests.support.chunks import DONE, USAGE, chat_request, chunk_object, decode, frame, provenance, relay, run
+from tests.unit.providers.build import comparable
 
-UPSTREAM = Path(__file__).parents[1] / "golden" / "dialects" / "upstream"
-WHOLE = [path.read_bytes() for path in sorted(UPSTREAM.glob("*.txt")) if "err" not in path.stem]
-BROKEN = (UPSTREAM / "oai_err_stream.txt").read_bytes()
+GOLDEN = Path(__file__).parents[1] / "golden"
+# All transcripts of upstreams that speak OpenAI's protocol, whoever's they are.
+TRANSCRIPTS = {
+    f"{path.parent.name}/{path.name}": path.read_bytes()
+    for folder in ("dialects/upstream/*.txt", *(f"providers/{row}/*.stream" for row in VENDORS))
+    for path in sorted(GOLDEN.glob(folder))
+}
+WHOLE = [name for name, stream in TRANSCRIPTS.items() if isinstance(decode(stream)[-1], End)]
+BROKEN = [name for name in TRANSCRIPTS if name not in WHOLE]
+SIZES = pytest.mark.parametrize("size", [1, 2, 7, 64, 100_000])
 
 
 def forward(*, include_usage: bool = True) -> Relay:
@@ -156,10 +165,35 @@ def test_forwarded_and_rendered_anew_are_the_same_events(stream: bytes, cuts: li
     check_same_events(stream, pieces(stream, cuts))
 
 
-@pytest.mark.parametrize("stream", WHOLE)
-@pytest.mark.parametrize("size", [1, 2, 7, 64, 100_000])
-def test_the_same_of_recorded_streams(stream: bytes, size: int) -> None:
-    check_same_events(stream, [stream[start : start + size] for start in range(0, len(stream), size)])
+def split(stream: bytes, size: int) -> list[bytes]:
+    return [stream[start : start + size] for start in range(0, len(stream), size)]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@SIZES
+def test_the_same_of_every_recorded_stream(name: str, size: int) -> None:
+    check_same_events(TRANSCRIPTS[name], split(TRANSCRIPTS[name], size))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@SIZES
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_the_same_of_every_recorded_stream_that_broke(name: str, size: int, include_usage: bool) -> None:
+    """As far as it came, and then the same fault."""
+    passed, anew = forward(include_usage=include_usage), rerender()
+    told = [decode(run(relayed, split(TRANSCRIPTS[name], size))) for relayed in (passed, anew)]
+    assert comparable(told[0]) == comparable(told[1])
+    assert passed.fault is not None
+    assert anew.fault is not None
+    assert (passed.fault.kind, passed.committed) == (anew.fault.kind, anew.committed)
+
+
+def test_there_are_transcripts_of_each_kind() -> None:
+    """A pattern that finds nothing would test nothing."""
+    folders = {name.partition("/")[0] for name in TRANSCRIPTS}
+    assert folders >= {"upstream", "openai", "groq", "mistral"}
+    assert {"upstream/groq_stream.txt", "openai/tools.stream", "groq/tools.stream"} <= set(WHOLE)
+    assert {"upstream/oai_err_stream.txt", "openai/no_marker.stream", "groq/stopped_early.stream"} <= set(BROKEN)
 
 
 @given(streams(), CUTS, st.sampled_from(sorted(RELAYS)))
@@ -196,9 +230,9 @@ def looks_whole(out: bytes) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(RELAYS))
-@pytest.mark.parametrize("stream", [*WHOLE, BROKEN])
-def test_no_cut_of_a_recorded_stream_looks_whole(stream: bytes, name: str) -> None:
-    check_no_false_end(stream, name)
+@pytest.mark.parametrize("transcript", TRANSCRIPTS)
+def test_no_cut_of_a_recorded_stream_looks_whole(transcript: str, name: str) -> None:
+    check_no_false_end(TRANSCRIPTS[transcript], name)
 
 
 @given(streams(), st.data())
@@ -227,4 +261,4 @@ def test_no_bytes_raise(stream: bytes, cuts: list[int], garbage: bytes, place: i
 
 
 def test_the_streams_above_have_a_start() -> None:
-    assert all(isinstance(decode(stream)[0], Start) for stream in WHOLE)
+    assert all(isinstance(decode(TRANSCRIPTS[name])[0], Start) for name in WHOLE)
