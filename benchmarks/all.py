@@ -24,7 +24,7 @@ _RESULTS = ROOT / "benchmarks" / "results"
 
 
 def _measures(*, quick: bool) -> list[Callable[[Stage], Outcome]]:
-    scenarios = [scenario for scenario in SCENARIOS.values() if scenario.default]
+    scenarios = [scenario for scenario in SCENARIOS.values() if scenario.default and (scenario.quick or not quick)]
     subjects = [subject for subject in SUBJECTS.values() if subject.installed()]
     rounds = 2 if quick else 5
     paced = streaming.Settings(

@@ -7,15 +7,15 @@ answer without a fault is whole and is this text. Knows HTTP's request line, but
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 EVENTS = 64  # data events of a stream, [DONE] not counted: one with the role, 62 with text, one with the finish reason
 CLIENT_KEY = "bench-client-key"
 
-_PIECES = tuple(f" token{n:02d}" for n in range(EVENTS - 2))
-TEXT = "".join(_PIECES)
+PIECES = tuple(f" token{n:02d}" for n in range(EVENTS - 2))
+TEXT = "".join(PIECES)
 _USAGE = {"prompt_tokens": 24, "completion_tokens": 62, "total_tokens": 86}
 _NAME = {"id": "chatcmpl-bench", "created": 1764000000, "model": "bench"}
 
@@ -29,7 +29,14 @@ class Scenario:
     connections: int
     stream: bool = False
     body_bytes: int = 256  # of the request, about
+    translated: str | None = None  # the type of the upstream that does not speak OpenAI's protocol, if it is such a one
     default: bool = True  # measured unless others are asked for
+    quick: bool = True  # and where there is little time
+
+    @property
+    def model(self) -> str:
+        """What the request asks for: the name of the cascade that leads to its upstream."""
+        return "chat" if self.translated is None else f"chat-{self.translated}"
 
     @property
     def unit(self) -> str:
@@ -51,12 +58,27 @@ class Scenario:
         return _stream_fault(body) if self.stream else _json_fault(body)
 
 
+# Types of provider whose protocol is not the client's, and what they are called.
+TRANSLATED = {"anthropic": "Anthropic", "gemini": "Gemini", "cohere": "Cohere", "ollama": "Ollama"}
+
+_STREAM = Scenario("stream", f"streams of {EVENTS} events, 64 connections", 64, stream=True)
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("latency", "JSON, 1 connection", 1),
         Scenario("json", "JSON, 64 connections", 64),
-        Scenario("stream", f"streams of {EVENTS} events, 64 connections", 64, stream=True),
+        _STREAM,
+        *(
+            replace(
+                _STREAM,
+                name=f"stream-{type_}",
+                title=f"streams of {EVENTS} events, translated from {title}'s protocol, 64 connections",
+                translated=type_,
+                quick=type_ == "anthropic",
+            )
+            for type_, title in TRANSLATED.items()
+        ),
         Scenario("body-1k", "JSON, 64 connections, request bodies of 1 KB", 64, body_bytes=1_000, default=False),
         Scenario("body-10k", "JSON, 64 connections, request bodies of 10 KB", 64, body_bytes=10_000, default=False),
         Scenario("body-100k", "JSON, 64 connections, request bodies of 100 KB", 64, body_bytes=100_000, default=False),
@@ -67,7 +89,7 @@ SCENARIOS = {
 def _request_body(scenario: Scenario) -> bytes:
     def body(padding: str) -> bytes:
         request: dict[str, object] = {
-            "model": "chat",
+            "model": scenario.model,
             "messages": [
                 {"role": "system", "content": "Answer briefly."},
                 {"role": "user", "content": f"Count the tokens of this answer.{padding}"},
@@ -92,7 +114,7 @@ def completion() -> bytes:
 def stream_frames(*, include_usage: bool) -> list[bytes]:
     """The answer as server-sent events, one frame each; usage in a chunk of its own, as OpenAI sends it when asked."""
     deltas: list[tuple[dict[str, str], str | None]] = [({"role": "assistant", "content": ""}, None)]
-    deltas += [({"content": piece}, None) for piece in _PIECES]
+    deltas += [({"content": piece}, None) for piece in PIECES]
     deltas += [({}, "stop")]
     chunks: list[dict[str, object]] = [
         {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]} for delta, reason in deltas

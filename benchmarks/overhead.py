@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.command import parser, perform, run, say
 from benchmarks.exchange import SCENARIOS, Scenario
-from benchmarks.figures import UPSTREAM
+from benchmarks.figures import CORTEX, UPSTREAM
 from benchmarks.machine import machine
 from benchmarks.processes import Server, get, rss_bytes
 from benchmarks.report import Report, Sample, Start
@@ -43,7 +43,7 @@ def measure(
             for scenario in scenarios:
                 for number in range(rounds):
                     # To and fro, so that none always follows the same one.
-                    for title in list(servers)[:: 1 if number % 2 == 0 else -1]:
+                    for title in _measured(scenario, servers)[:: 1 if number % 2 == 0 else -1]:
                         say(f"{scenario.name}, round {number + 1} of {rounds}: {title}")
                         sample, faults = run_once(on, upstream, servers[title], scenario, title, number, lasts_s[title])
                         samples.append(sample)
@@ -55,6 +55,11 @@ def measure(
         samples=samples,
         errors=errors,
     )
+
+
+def _measured(scenario: Scenario, servers: Iterable[str]) -> list[str]:
+    """Of a translated stream Cortex alone: the others cannot translate, and the upstream speaks OpenAI's, too."""
+    return [title for title in servers if scenario.translated is None or title == CORTEX]
 
 
 def _start(on: Stage, upstream_port: int) -> Start:
@@ -109,6 +114,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in options.subjects:
         if not SUBJECTS[name].installed():
             made.error(f"{name} is not installed")
+    for name in options.scenario:
+        if SCENARIOS[name].translated is not None and "cortex" not in options.subjects:
+            made.error(f"{name} is measured of cortex alone")
     return options
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.exchange import SCENARIOS, Scenario
+from benchmarks.exchange import SCENARIOS, TRANSLATED, Scenario
 from benchmarks.figures import CORTEX, MIB, UPSTREAM, Comparison, Metric, Run, Spread, Table
 from benchmarks.load import LoadResult
 from benchmarks.outcome import Machine, Outcome
@@ -147,12 +147,18 @@ def _plots(compared: dict[Scenario, Comparison]) -> dict[str, str]:
         return {subject: medians[subject] for subject in ordered if subject != UPSTREAM}
 
     plots: dict[str, str] = {}
+    translated: dict[str, float] = {}
     for scenario, comparison in compared.items():
-        if scenario.connections == 1:
+        if scenario.translated is not None:
+            translated[TRANSLATED[scenario.translated]] = comparison.medians("rate")[CORTEX]
+        elif scenario.connections == 1:
             plots["overhead-latency.svg"] = bars(
                 "Added time at one connection, median", "ms", gateways("added_p50_ms", comparison), digits=2
             )
         else:
             title = f"{scenario.title}: {scenario.unit}"
             plots[f"overhead-{scenario.name}.svg"] = bars(title, scenario.unit, gateways("rate", comparison))
+    if translated:
+        title = "Streams that Cortex translates, by what the upstream speaks: events/s"
+        plots["overhead-translated.svg"] = bars(title, "events/s", translated)
     return plots

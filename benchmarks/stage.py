@@ -30,8 +30,16 @@ providers:
     base_url: http://127.0.0.1:{upstream_port}/v1
     keys: bench-key
     models: [bench]
+  anthropic: {{type: anthropic, base_url: "http://127.0.0.1:{upstream_port}", keys: bench-key, models: [bench]}}
+  gemini: {{type: gemini, base_url: "http://127.0.0.1:{upstream_port}", keys: bench-key, models: [bench]}}
+  cohere: {{type: cohere, base_url: "http://127.0.0.1:{upstream_port}", keys: bench-key, models: [bench]}}
+  ollama: {{type: ollama, base_url: "http://127.0.0.1:{upstream_port}", keys: bench-key, models: [bench]}}
 models:
   chat: {{cascade: [upstream]}}
+  chat-anthropic: {{cascade: [anthropic]}}
+  chat-gemini: {{cascade: [gemini]}}
+  chat-cohere: {{cascade: [cohere]}}
+  chat-ollama: {{cascade: [ollama]}}
 default_model: chat
 telemetry:
   log: {{format: json, level: info}}

@@ -18,6 +18,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.exchange import completion, stream_frames
+from benchmarks.wires import WIRES
 
 HOST = "127.0.0.1"
 _BACKLOG = 4096
@@ -30,14 +31,15 @@ def whole(body: bytes, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
-def _chunked(frames: Iterable[bytes]) -> bytes:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head + b"".join(b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames) + b"0\r\n\r\n"
+def _chunked(frames: Iterable[bytes], content_type: str = "text/event-stream") -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head.encode() + b"".join(b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames) + b"0\r\n\r\n"
 
 
 _COMPLETION = whole(completion())
 _STREAM = _chunked(stream_frames(include_usage=False))
 _STREAM_WITH_USAGE = _chunked(stream_frames(include_usage=True))
+_OTHER_STREAMS = {wire.path: _chunked(wire.frames, wire.content_type) for wire in WIRES.values()}
 MODELS = whole(json.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]}).encode())
 NOT_FOUND = whole(b'{"error": {"message": "no such path"}}', "404 Not Found")
 _LENGTH_REQUIRED = whole(b'{"error": {"message": "Content-Length needed"}}', "411 Length Required")
@@ -91,6 +93,9 @@ class _Upstream(Requests):
             return _COMPLETION
         if head.startswith(b"get /served "):
             return whole(b"%d" % self._counter.served)
+        if (stream := _OTHER_STREAMS.get(head.split(b" ", 2)[1])) is not None:
+            self._counter.served += 1
+            return stream
         return super().answer(head, body)
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.exchange import EVENTS, SCENARIOS, completion, stream_frames
+from benchmarks.exchange import CLIENT_KEY, EVENTS, SCENARIOS, TRANSLATED, completion, stream_frames
 from benchmarks.figures import BARE, CORTEX, UPSTREAM
 from benchmarks.load import AnswerReader, LoadResult
 from benchmarks.overhead import run_once
@@ -70,6 +70,23 @@ def test_the_bare_proxy_passes_everything_on(stage: Stage, scenario: str) -> Non
     assert sample.load.requests > 0
     assert sample.rss_bytes > 0
     assert json.loads(models)["data"][0]["id"] == "bench"
+
+
+@pytest.mark.parametrize("type_", TRANSLATED)
+def test_an_upstream_of_another_protocol_says_the_same_through_cortex(stage: Stage, type_: str) -> None:
+    scenario = SCENARIOS[f"stream-{type_}"]
+    with stage.upstream() as upstream, stage.cortex(upstream.port) as cortex:
+        sample, faults = run_once(stage, upstream, cortex, scenario, CORTEX, 0, seconds=0.1)
+        _, decisions = get(cortex.port, "/api/decisions", {"authorization": f"Bearer {CLIENT_KEY}"})
+    assert faults == []
+    assert {decision["model"] for decision in json.loads(decisions)["decisions"]} == {f"{type_}/bench"}
+    assert sample.load.events == sample.load.requests * EVENTS > 0
+
+
+def test_little_time_is_spent_on_one_translated_stream_of_four() -> None:
+    quick = [name for name, scenario in SCENARIOS.items() if scenario.default and scenario.quick]
+    assert quick == ["latency", "json", "stream", "stream-anthropic"]
+    assert [name for name, scenario in SCENARIOS.items() if scenario.translated] == [f"stream-{t}" for t in TRANSLATED]
 
 
 def test_answers_that_the_upstream_did_not_give_are_told(stage: Stage) -> None:
@@ -203,14 +220,16 @@ def test_errors_stand_below_the_table_and_in_the_document() -> None:
 
 
 def test_a_whole_run(tmp_path: Path) -> None:
-    options = ("--rounds", "1", "--seconds", "0.1", "--scenario", "stream", "--subjects", "bare", "cortex")
+    scenarios = ("--scenario", "stream", "stream-ollama")
+    options = ("--rounds", "1", "--seconds", "0.1", *scenarios, "--subjects", "bare", "cortex")
     code, printed, document = command(tmp_path / "figures.json", "overhead", *options)
     assert code == 0
     assert document["errors"] == []
     assert set(document["start"]) == {"ready_s", "idle_rss_mib"}
-    assert set(document["scenarios"]) == {"stream"}
+    assert set(document["scenarios"]) == {"stream", "stream-ollama"}
+    assert set(document["scenarios"]["stream-ollama"]["metrics"]["rate"]) == {CORTEX}
     metrics = document["scenarios"]["stream"]["metrics"]
     assert set(metrics["rate"]) == {UPSTREAM, BARE, CORTEX, "cortex / bare proxy"}
     assert "added_p99_ms" not in metrics
-    assert [sample["subject"] for sample in document["samples"]] == [UPSTREAM, BARE, CORTEX]
+    assert [sample["subject"] for sample in document["samples"]] == [UPSTREAM, BARE, CORTEX, CORTEX]
     assert "streams of 64 events, 64 connections" in printed

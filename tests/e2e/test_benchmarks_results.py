@@ -78,3 +78,9 @@ def test_what_is_not_installed_cannot_be_asked_for(
     with pytest.raises(SystemExit):
         main(["--subjects", "nginx"])
     assert "nginx is not installed" in capsys.readouterr().err
+
+
+def test_a_translated_stream_is_not_measured_of_those_that_cannot(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--scenario", "stream-gemini", "--subjects", "bare"])
+    assert "stream-gemini is measured of cortex alone" in capsys.readouterr().err
