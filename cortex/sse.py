@@ -25,6 +25,8 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
+_EVENT = b"event: "
+_DATA = b"data: "
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
@@ -46,23 +48,20 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The frames that these bytes complete. Raises Fault(INVALID_RESPONSE) if a frame is larger than the bound."""
-        if self.between_frames and (frame := _one_line(data, 0)) is not None and len(data) <= self._max_event_bytes:
-            return [frame]
         if self._at_start:
             data = self._skip_bom(data)
         if self._lf_only and b"\r" in data:
             self._lf_only = False
-        if not self._pending:
-            events, used = self._cut(data, 0)
-            if used < len(data):
-                self._pending += data[used:] if used else data
-        else:
-            # A blank line may have begun with the last byte that was seen; before that there is none.
-            seen = len(self._pending) - 1
-            self._pending += data
-            events, used = self._cut(self._pending, seen)
-            if used:
-                del self._pending[:used]
+        if self.between_frames and len(data) <= self._max_event_bytes:
+            frame = _plain_frame(data, 0)
+            if frame is not None and len(frame.raw) == len(data):
+                return [frame]
+        events: list[SseEvent] = []
+        if self._pending:
+            data = self._complete(data, events)
+        used = self._cut(data, events)
+        if used < len(data):
+            self._pending += data[used:] if used else data
         self._check_size(len(self._pending))
         return events
 
@@ -85,24 +84,41 @@ class SseDecoder:
         self._at_start = False
         return data.removeprefix(_BOM)
 
-    def _cut(self, source: bytes | bytearray, search: int) -> tuple[list[SseEvent], int]:
-        """The frames in `source` and how many of its bytes they take. No frame ends before `search`."""
-        events: list[SseEvent] = []
+    def _complete(self, data: bytes, events: list[SseEvent]) -> bytes:
+        """Append the frame that was incomplete, if these bytes end it. Gives those that follow it."""
+        pending = self._pending
+        # A blank line may have begun with the last byte that was seen; before that there is none.
+        seen = len(pending) - 1
+        pending += data
+        end = self._frame_end(pending, max(_content(pending, 0), seen))
+        if end < 0:
+            return b""
+        self._check_size(end)
+        events.append(_frame(bytes(pending[:end])))
+        rest = bytes(pending[end:])
+        pending.clear()
+        return rest
+
+    def _cut(self, source: bytes, events: list[SseEvent]) -> int:
+        """Append the frames in `source`; gives how many of its bytes they take."""
         start = 0
         size = len(source)
         while start < size:
-            content = start
-            if source[start] in b"\r\n" and (blank := _LINE_ENDS.match(source, start)):
-                content = blank.end()
-            end = self._frame_end(source, max(content, search))
-            if end < 0:
-                break
-            self._check_size(end - start)
-            events.append(_parse(bytes(source[start:end]), content - start))
-            start = end
-        return events, start
+            frame = _plain_frame(source, start)
+            if frame is None:
+                end = self._frame_end(source, _content(source, start))
+                if end < 0:
+                    break
+                frame = _frame(source[start:end])
+            taken = len(frame.raw)
+            if taken > self._max_event_bytes:
+                self._check_size(taken)
+            events.append(frame)
+            start += taken
+        return start
 
     def _frame_end(self, source: bytes | bytearray, search: int) -> int:
+        """Where the frame ends whose blank line begins at `search` or behind it; -1: it is not whole."""
         if self._lf_only:
             found = source.find(b"\n\n", search)
             return found + 2 if found >= 0 else -1
@@ -117,19 +133,44 @@ class SseDecoder:
             )
 
 
-def _parse(raw: bytes, content: int) -> SseEvent:
-    """`content` is where the frame's first line begins in `raw`."""
-    return _one_line(raw, content) or _parse_lines(raw)
+def _content(source: bytes | bytearray, start: int) -> int:
+    """Where the frame at `start` has its first line: behind the blank lines in front of it."""
+    blank = _LINE_ENDS.match(source, start)
+    return blank.end() if blank else start
 
 
-def _one_line(raw: bytes, content: int) -> SseEvent | None:
-    """Nearly every frame of a stream is one line of data: that is taken without splitting. None: this is not one."""
-    if not raw.startswith(b"data: ", content) or raw.find(b"\n", content) != len(raw) - 2 or b"\r" in raw:
+def _plain_frame(source: bytes, start: int) -> SseEvent | None:
+    """The whole frame at `start`, if it is one line of data, perhaps below its event's name. Nearly every one is.
+
+    Its line ends are found byte by byte: a search for a single one takes the least time.
+    """
+    name: bytes | None = None
+    line = start
+    if source.startswith(_EVENT, start):
+        line = source.find(b"\n", start) + 1
+        name = source[start + len(_EVENT) : line - 1]
+    end = source.find(b"\n", line)
+    if end < 0 or line < start or not source.startswith(_DATA, line):
         return None
-    return SseEvent(None, raw[content + 6 : -2], raw) if raw.endswith(b"\n\n") else None
+    if source.startswith(b"\n", end + 1):
+        data = source[line + len(_DATA) : end]
+        end += 2
+    elif source.startswith(b"\r\n", end + 1) and source.endswith(b"\r", line, end):
+        data = source[line + len(_DATA) : end - 1]
+        end += 3
+        if name is not None:
+            if not name.endswith(b"\r"):
+                return None
+            name = name[:-1]
+    else:
+        return None
+    if b"\r" in data or (name is not None and b"\r" in name):
+        return None
+    return SseEvent(name, data, source[start:end])
 
 
-def _parse_lines(raw: bytes) -> SseEvent:
+def _frame(raw: bytes) -> SseEvent:
+    """A whole frame of any lines."""
     event: bytes | None = None
     data: list[bytes] = []
     for line in raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
