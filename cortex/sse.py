@@ -52,10 +52,6 @@ class SseDecoder:
             data = self._skip_bom(data)
         if self._lf_only and b"\r" in data:
             self._lf_only = False
-        if self.between_frames and len(data) <= self._max_event_bytes:
-            frame = _plain_frame(data, 0)
-            if frame is not None and len(frame.raw) == len(data):
-                return [frame]
         events: list[SseEvent] = []
         if self._pending:
             data = self._complete(data, events)
