@@ -57,7 +57,8 @@ class Alarms:
         now = time.monotonic()
         self._timer, self._timer_at = None, math.inf
         for alarm in [alarm for alarm in self._alarms if alarm.due <= now]:
-            alarm.ring(now)
+            if alarm in self._alarms:  # one that rang before it may have removed it
+                alarm.ring(now)
         earliest = min((alarm.due for alarm in self._alarms), default=math.inf)
         if earliest < math.inf:
             self._set(max(earliest, now + GRAIN_S))
