@@ -36,6 +36,7 @@ class ChatRequest:
         include_usage: bool,
         provider: str | None = None,
         output_tokens: int | None = None,
+        has_parts: bool = True,
     ) -> None:
         self.members = members
         self.model = model
@@ -43,6 +44,7 @@ class ChatRequest:
         self.include_usage = include_usage  # whether the client asked for usage in the stream
         self.provider = provider  # pinned by /api/chat
         self.output_tokens = output_tokens  # the most that the client wants; None: it named no limit
+        self.has_parts = has_parts  # whether a message's content may be a list of parts, and so hold images
 
     @cached_property
     def body(self) -> dict[str, Json]:
@@ -54,8 +56,8 @@ class ChatRequest:
         members, found = self.members, _NOTHING
         if (tools := members.get("tools")) is not None and _asks_for_tools(bytes(tools)):
             found |= {"tools"}
-        if (messages := members.get("messages")) is not None and _IMAGE in (said := bytes(messages)):
-            found |= {"vision"} if _shows_images(said) else _NOTHING
+        if self.has_parts and (messages := members.get("messages")) is not None and _shows_images(bytes(messages)):
+            found |= {"vision"}
         if (form := members.get("response_format")) is not None and _asks_for_schema(bytes(form)):
             found |= {"json_schema"}
         return found
@@ -65,7 +67,7 @@ class ChatRequest:
         size = 0
         for name in _PROMPT:
             if (raw := self.members.get(name)) is not None:
-                size += _text_bytes(bytes(raw))
+                size += _text_bytes(bytes(raw)) if self.has_parts else len(memoryview(raw))
         return size // 4
 
 
@@ -83,7 +85,9 @@ def _asks_for_tools(raw: bytes) -> bool:
 
 def _shows_images(raw: bytes) -> bool:
     """Quotes are escaped inside strings, so what is found is a string of its own; the parts tell whether it is one's
-    type. Without any, a chat is judged in no time."""
+    type."""
+    if _IMAGE not in raw:
+        return False
     contents = [_decoded(message.content, list[_Typed]) for message in _decoded(raw, list[_Content]) or ()]
     return any(part.type == "image_url" for parts in contents for part in parts or ())
 

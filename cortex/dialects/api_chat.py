@@ -50,6 +50,7 @@ class ApiChatDialect:
             include_usage=True,
             provider=provider,
             output_tokens=head.output_tokens,
+            has_parts=head.has_parts,
         )
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:

@@ -31,6 +31,7 @@ class OpenAIDialect:
             stream=head.stream is True,
             include_usage=head.include_usage,
             output_tokens=head.output_tokens,
+            has_parts=head.has_parts,
         )
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:

@@ -110,3 +110,25 @@ def test_brackets_that_do_not_match_are_invalid_json_not_a_crash() -> None:
     for body in (b"]" * 1000, b'{"a":' + b"[]" * 1000, b'{"a":"' + b"[" * 1000, b'{"a":[' + b"}" * 1000):
         with pytest.raises(Fault):
             read_members(body)
+
+
+@pytest.mark.parametrize("beside", [b'""', b'"[[[["', b'"\\\\\\""'])
+def test_long_texts_hide_no_nesting(beside: bytes) -> None:
+    """Whatever stands in a long text, beside it, and however often the same text comes."""
+    text = json.dumps('{"a": [' * 4000).encode()
+    same = b'{"role":"user","content":' + text + b"}"
+    body = b'{"messages":[' + b",".join([same] * 3) + b',{"role":"user","content":' + beside + b'}],"x":%b}'
+    deepest = MAX_DEPTH - 1  # below the body itself
+    members, _ = read_chat(body % (b"[" * deepest + b"]" * deepest))
+    assert set(members) == {"messages", "x"}
+    with pytest.raises(Fault, match="nested deeper than 64"):
+        read_chat(body % (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH))
+
+
+@pytest.mark.parametrize("depth", [65, 5_000, 2_000_000])
+def test_no_depth_is_too_deep_to_be_refused(depth: int) -> None:
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"0" + b"}")):
+        for body in (b'{"messages":%b}', b'{"messages":[{"role":"user","content":%b}]}', b'{"model":%b}'):
+            for whole in (True, False):
+                with pytest.raises(Fault, match=r"nested deeper than 64|not valid JSON"):
+                    read_chat(body % (opening * depth + (closing * depth if whole else b"")))
