@@ -92,6 +92,7 @@ class Call:
         await self._commit_stream(relay, response, keepalive)
 
         def pass_on(data: bytes) -> bool:
+            """Runs as each piece comes, outside this task, which sleeps on while the result is True."""
             now = time.monotonic()
             watchdog.restart(now)
             room = True
@@ -107,7 +108,8 @@ class Call:
             await sink.drain()
             watchdog.phase("idle", idle_s)
             if await response.pump(pass_on) and not relay.whole and (out := relay.end()):
-                await sink.write(out)
+                sink.put(out)
+        watchdog.phase("write", idle_s)
         await sink.end()
         await _read_to_end(response)
         return relay.tally
