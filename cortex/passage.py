@@ -32,6 +32,7 @@ class Passage:
     def close(self) -> None:
         if self.keepalive is not None:
             self.keepalive.stop()
+            self.keepalive = None  # which refers to this object: neither must wait for the garbage collector
 
     def headers(self) -> Mapping[str, str]:
         """What the answer's headers tell, as things stand."""
