@@ -102,7 +102,7 @@ class _Exchange:
             return self._operation.encode(provider.codec, provider.models[candidate.model])
         except Fault as fault:
             fault.message = self._runtime.redactor.redact(fault.message)
-            self._refused = fault
+            self._refused = fault.with_traceback(None)  # its frames hold this object
             cascade.passed_over(fault.failure, _what(fault))
             return None
 
@@ -149,7 +149,7 @@ class _Exchange:
         """Settle a failed attempt. True: content had gone, so the request ends here."""
         redact = self._runtime.redactor.redact
         fault.message = redact(fault.message)
-        self._last_fault = fault
+        self._last_fault = fault.with_traceback(None)  # its frames hold this object
         seen, attempt = call.seen, call.attempt
         seen.kind, seen.message, seen.end_ms = fault.kind.value, fault.message, self._passage.elapsed_ms(_now())
         committed = call.committed_at is not None

@@ -159,6 +159,8 @@ class Connection(asyncio.Protocol):
         """The exchange is over. False if the connection cannot serve another."""
         answer, self._answer = self._answer, None
         if not self._open or answer is None or not answer.reusable:
+            if answer is not None:
+                answer.end()  # it has a parser, which has it
             return False
         if self._reading_paused:
             self._resume_reading()
