@@ -23,6 +23,7 @@ from cortex.refusal import request_error
 from cortex.server.body import read_body
 from cortex.server.errors import INTERNAL_ERROR, Refused, bad_value, not_cached
 from cortex.server.incoming import Incoming
+from cortex.sink import ClientGone
 from cortex.telemetry.record import RequestRecord
 from routing.demand import Demand
 
@@ -66,7 +67,7 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
     except Refused as refused:
         _failed(record, refused.error)
         raise
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, ClientGone):
         record.gone()
         raise
     except Exception:

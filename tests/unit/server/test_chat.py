@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import aiohttp
 import pytest
 
+from cortex.server import chat
+from cortex.sink import ClientGone
 from tests.support import upstream_faults as faults
 from tests.support import upstream_openai as openai
 from tests.support.gateway import Gateway, cascade
@@ -42,6 +45,20 @@ async def test_what_cannot_be_parsed_is_refused_recorded_and_settled(
     assert not upstream.requests
     stats = gateway.app.telemetry.stats
     assert (stats.total, stats.failed, stats.active) == (1, 1, 0)
+
+
+async def test_a_client_whose_connection_breaks_amid_its_body_has_left(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> bytes:
+        raise ClientGone
+
+    monkeypatch.setattr(chat, "read_body", broken)
+    with pytest.raises(aiohttp.ClientError):
+        await gateway.chat()
+    await gateway.settled()
+    (record,) = gateway.app.telemetry.decisions.newest(10)
+    assert (record.outcome, record.status, record.error) == ("cancelled", 499, "client_closed_request")
 
 
 async def test_the_record_tells_the_dialect_and_what_was_asked(gateway: Gateway) -> None:
