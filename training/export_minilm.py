@@ -89,7 +89,9 @@ def _packaged() -> Path:
 
 def _apache_license() -> str:
     """As sentence-transformers itself carries it, with its copyright."""
-    return importlib.metadata.distribution("sentence-transformers").read_text("licenses/LICENSE") or sys.exit("no LICENSE")
+    return importlib.metadata.distribution("sentence-transformers").read_text("licenses/LICENSE") or sys.exit(
+        "no LICENSE"
+    )
 
 
 def _write_tokenizer(source: Path) -> Tokenizer:
@@ -139,9 +141,7 @@ def _session(model: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
 def _measure(source: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     """Cosines with the original over the texts of the check; some of its vectors go to the golden file."""
     lines = TEXTS.read_text(encoding="utf-8").splitlines()
-    texts = [
-        " ".join(lines[at : at + size]) for size in LINES_A_TEXT for at in range(0, len(lines) - size + 1, size)
-    ]
+    texts = [" ".join(lines[at : at + size]) for size in LINES_A_TEXT for at in range(0, len(lines) - size + 1, size)]
     original = SentenceTransformer(str(source), device="cpu")
     expected = np.stack([original.encode(text, normalize_embeddings=True) for text in texts])
     session = _session(TARGET / "model.onnx")

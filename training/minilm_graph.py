@@ -50,7 +50,7 @@ def layers_with_inputs() -> dict[str, str]:
 
 
 def build(weights: Weights, *, quantise: Scales | None, outputs: tuple[str, ...] = ()) -> onnx.ModelProto:
-    """The model in float, or quantised where `quantise` says by which scales. `outputs` names tensors to give out too."""
+    """The model in float, or quantised where `quantise` says by which scales. `outputs`: tensors to give out, too."""
     graph = _Graph(weights, quantise)
     x = graph.embeddings()
     for n in range(LAYERS):

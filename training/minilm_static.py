@@ -49,4 +49,5 @@ def _principal(vectors: NDArray[np.float64], kept: int) -> NDArray[np.float64]:
     _, directions = np.linalg.eigh(centred.T @ centred)
     main = directions[:, ::-1][:, :kept]
     signs = np.sign(main[np.abs(main).argmax(axis=0), np.arange(kept)])
-    return centred @ (main * signs)
+    turned: NDArray[np.float64] = centred @ (main * signs)
+    return turned
