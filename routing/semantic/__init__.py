@@ -1,0 +1,1 @@
+"""Which task a prompt is, from its text alone."""
