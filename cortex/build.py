@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 
 from cortex.alarms import Alarms
+from cortex.classification import Classification
 from cortex.config.graph import routing_graph
 from cortex.config.load import Loaded
 from cortex.config.providers import ProviderConfig
@@ -16,6 +17,7 @@ from cortex.providers.codec import Model
 from cortex.providers.simulated import SimulatedTransport, SimulateSettings
 from cortex.redact import Redactor
 from cortex.runtime import Provider, Runtime, Timeouts
+from cortex.telemetry.log import Log
 from cortex.transport import Transport
 from routing.cascade import RetryPolicy
 from routing.graph import Graph
@@ -26,7 +28,7 @@ from routing.state import RoutingState
 _KEY_IDS = secrets.token_bytes(32)  # a key's identity over reloads; of no use outside this process
 
 
-def build(loaded: Loaded, previous: Runtime | None, http: Transport) -> Runtime:
+def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -> Runtime:
     """`loaded` must hold a configuration. Opens nothing."""
     config = loaded.config
     assert config is not None, "a configuration with problems cannot be built"
@@ -44,6 +46,7 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport) -> Runtime:
         ),
         redactor=Redactor(loaded.secrets),
         alarms=Alarms(),
+        classification=_classification(config, graph, previous, log),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
     )
@@ -53,6 +56,14 @@ def _state(config: Config, graph: Graph) -> RoutingState:
     pools = {name: _pool(name, provider) for name, provider in config.providers.items()}
     health = Health(eject_after=config.health.eject_after, eject_for_s=config.health.eject_for)
     return RoutingState(graph, pools, health)
+
+
+def _classification(config: Config, graph: Graph, previous: Runtime | None, log: Log) -> Classification:
+    """An embedder with the same settings is gone on with, and its memory."""
+    made = Classification(graph, config.embedder, log)
+    if previous is not None and previous.classification.settings == made.settings:
+        made.take_over(previous.classification)
+    return made
 
 
 def _pool(name: str, provider: ProviderConfig) -> KeyPool:

@@ -134,20 +134,29 @@ def graph(path: Path, form: str) -> int:
 def explain_prompt(prompt: str, path: Path, model: str | None, as_json: bool) -> int:
     """Tell which way PROMPT would take ("-": read it from standard input). Calls no provider."""
     loaded, _ = _load(path)
+    import asyncio
     import json
     import random
     import time
 
     from cortex.build import build
     from cortex.errors import Fault
-    from cortex.explain import explain
+    from cortex.explain import Explanation, explain
+    from cortex.telemetry.log import Log
     from cortex.upstream.transport import HttpTransport
 
     if prompt == "-":
         prompt = sys.stdin.buffer.read(_MAX_PROMPT_BYTES).decode(errors="replace")
-    runtime = build(loaded, None, HttpTransport())
+
+    async def explained() -> Explanation:
+        runtime = build(loaded, None, HttpTransport(), Log(level="error"))
+        try:
+            return await explain(runtime, prompt, model, time.monotonic(), random.Random())
+        finally:
+            runtime.classification.close()
+
     try:
-        explanation = explain(runtime.graph, runtime.state, prompt, model, time.monotonic(), random.Random())
+        explanation = asyncio.run(explained())
     except Fault as fault:
         _say(f"cortex: {fault.message}")
         return WRONG

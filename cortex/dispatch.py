@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from cortex.attempt import Call
+from cortex.choosing import choose
 from cortex.cost import cost_usd
-from cortex.entry import plan_for
+from cortex.entry import entry_for, plan_for
 from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
 from cortex.operation import Operation
 from cortex.passage import Passage
@@ -26,7 +27,8 @@ from cortex.telemetry.log import Log
 from cortex.telemetry.record import AttemptRecord, CandidateRecord, RequestRecord
 from cortex.watchdog import Expired
 from routing.cascade import Cascade, GiveUp, Reason, Wait
-from routing.graph import Candidate
+from routing.choices import NO_CHOICES, Choices
+from routing.graph import Candidate, Entry
 from routing.plan import Plan
 
 _now = time.monotonic  # the loop's own clock stands still while it works
@@ -34,19 +36,38 @@ _RANDOM = random.Random()  # one a process: seeding one a request would cost mor
 
 
 def answer(
-    runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, *, deadline: float, log: Log
+    runtime: Runtime,
+    operation: Operation,
+    sink: Sink,
+    record: RequestRecord,
+    *,
+    deadline: float,
+    headers: Mapping[str, str],
+    log: Log,
 ) -> Awaitable[None]:
-    """Answer one request and fill in its record. `deadline` is monotonic. Raises CancelledError only."""
-    return _Exchange(Passage(runtime, operation, sink, record, deadline), log).run()
+    """Answer one request and fill in its record. `deadline` is monotonic, `headers` the request's, whatever their
+    names' case. Raises CancelledError only."""
+    return _Exchange(Passage(runtime, operation, sink, record, deadline), headers, log).run()
 
 
 class _Exchange:
     """One request between its client and the upstreams."""
 
-    __slots__ = ("_last_fault", "_log", "_operation", "_passage", "_record", "_refused", "_runtime", "_sink")
+    __slots__ = (
+        "_headers",
+        "_last_fault",
+        "_log",
+        "_operation",
+        "_passage",
+        "_record",
+        "_refused",
+        "_runtime",
+        "_sink",
+    )
 
-    def __init__(self, passage: Passage, log: Log) -> None:
+    def __init__(self, passage: Passage, headers: Mapping[str, str], log: Log) -> None:
         self._passage = passage
+        self._headers = headers
         self._runtime = passage.runtime
         self._operation = passage.operation
         self._sink = passage.sink
@@ -59,9 +80,12 @@ class _Exchange:
         """Attempt after attempt, until the client has its answer or an error. Raises CancelledError only."""
         passage, state = self._passage, self._runtime.state
         try:
-            plan = self._plan()
-            if isinstance(plan, ClientError):
-                await self._refuse(plan)
+            try:
+                entry = entry_for(self._runtime, self._operation)
+                choices = await self._choose(entry) if entry.chooses else NO_CHOICES
+                plan = plan_for(self._runtime, self._operation, entry, choices, _now(), _RANDOM)
+            except Fault as unknown:
+                await self._refuse(request_error(unknown))
                 return
             cascade = Cascade(plan, state, self._runtime.retries, self._operation.demand, passage.deadline)
             settled = False
@@ -87,11 +111,9 @@ class _Exchange:
         finally:
             passage.close()
 
-    def _plan(self) -> Plan | ClientError:
-        try:
-            return plan_for(self._runtime, self._operation, _now(), _RANDOM)
-        except Fault as unknown:
-            return request_error(unknown)
+    def _choose(self, entry: Entry) -> Awaitable[Choices]:
+        deadline = self._passage.deadline
+        return choose(self._runtime, self._operation, entry, self._record, deadline=deadline, headers=self._headers)
 
     # One attempt
 

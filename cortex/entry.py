@@ -7,13 +7,15 @@ from random import Random
 from cortex.operation import Operation
 from cortex.refusal import unknown_name
 from cortex.runtime import Runtime
+from routing.choices import Choices
+from routing.graph import Entry
 from routing.plan import Plan, walk
 
 
-def plan_for(runtime: Runtime, operation: Operation, now: float, rng: Random) -> Plan:
-    """The candidates in the order of trial. Raises Fault(BAD_REQUEST, 404) for a name that is not configured.
+def entry_for(runtime: Runtime, operation: Operation) -> Entry:
+    """Raises Fault(BAD_REQUEST, 404) for a name that is not configured.
 
-    A pinned provider is asked for its own model of that name; of a node, only its candidates are left.
+    A pinned provider is asked for its own model of that name.
     """
     graph, asked, pinned = runtime.graph, operation.model, operation.provider
     if pinned is None:
@@ -24,10 +26,16 @@ def plan_for(runtime: Runtime, operation: Operation, now: float, rng: Random) ->
         entry = graph.resolve(pinned if asked is None else f"{pinned}/{asked}") or graph.resolve(asked)
     if entry is None:
         raise unknown_name(graph, asked or "")
-    plan = walk(graph, entry, runtime.state, operation.demand, now, rng)
+    return entry
+
+
+def plan_for(runtime: Runtime, operation: Operation, entry: Entry, choices: Choices, now: float, rng: Random) -> Plan:
+    """The candidates in the order of trial; of a node, those of a pinned provider. Raises Fault(BAD_REQUEST, 404)."""
+    plan = walk(runtime.graph, entry, runtime.state, operation.demand, now, rng, choices)
+    pinned = operation.provider
     if pinned is None:
         return plan
     kept = tuple(planned for planned in plan.planned if planned.candidate.provider == pinned)
     if not kept:
-        raise unknown_name(graph, asked or "")
+        raise unknown_name(runtime.graph, operation.model or "")
     return Plan(entry, kept)

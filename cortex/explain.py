@@ -12,11 +12,16 @@ from dataclasses import dataclass
 import msgspec
 
 from cortex.chat import ChatRequest, Json
+from cortex.choosing import choose
+from cortex.dialects.openai import OpenAIDialect
 from cortex.draw.columns import columns
+from cortex.operation import Chat
 from cortex.refusal import unknown_name
+from cortex.runtime import Runtime
+from cortex.telemetry.record import ClassifyRecord, RequestRecord, RuleRecord
+from routing.choices import NO_CHOICES
 from routing.graph import Balance, Candidate, Entry, Graph
 from routing.plan import Demand, Planned, Skip, preview, walk
-from routing.state import RoutingState
 
 # What the order of a balanced node's targets depends on.
 ORDER_OF = {
@@ -27,6 +32,7 @@ ORDER_OF = {
     "lowest_cost": "ordered by price, for this prompt and a typical answer",
 }
 _FRESH = "this is a process of its own: no load, no latency and no cooling key of a running Cortex is known here"
+_PATIENCE_S = 60.0
 _ENTERS = {
     "node": "a node",
     "provider": "a provider: its default model",
@@ -64,6 +70,8 @@ class Explanation:
     prompt_tokens: int  # estimated
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
+    classified: tuple[ClassifyRecord, ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
 
     @property
     def first(self) -> Step | None:
@@ -77,6 +85,8 @@ class Explanation:
             "prompt_tokens": self.prompt_tokens,
             "model": self.first and self.first.candidate.name,
             "route": list(self.first.route) if self.first else [],
+            "classify": [each.decision() for each in self.classified],
+            "rules": [{"node": rule.node, "when": rule.when, "to": rule.to} for rule in self.rules],
             "candidates": [step.as_json() for step in self.steps],
             "notes": list(self.notes),
         }
@@ -91,6 +101,8 @@ class Explanation:
             ("prompt", f"about {self.prompt_tokens:,} tokens"),
         ]
         lines = columns([fact for fact in facts if fact[1]], indent="")
+        if choices := [*map(_rule_row, self.rules), *map(_classified_row, self.classified)]:
+            lines += ["", "choices", *columns(choices)]
         lines += ["", "candidates", *columns([_row(position, step) for position, step in enumerate(self.steps, 1)])]
         lines += ["", "notes", *(f"  {note}" for note in self.notes)]
         return "\n".join(lines) + "\n"
@@ -100,20 +112,34 @@ class Explanation:
         return meaning if self.entry.kind == "default" else f"{self.entry.name}, {meaning}"
 
 
-def explain(
-    graph: Graph, state: RoutingState, prompt: str, model: str | None, now: float, rng: random.Random
-) -> Explanation:
+async def explain(runtime: Runtime, prompt: str, model: str | None, now: float, rng: random.Random) -> Explanation:
     """The way of a streamed chat of one message. `now` is monotonic seconds.
 
     Raises Fault(BAD_REQUEST) if no model is called `model`.
     """
+    graph, state = runtime.graph, runtime.state
     entry = graph.resolve(model)
     if entry is None:
         raise unknown_name(graph, model or "")
-    demand = Demand(prompt_tokens=_prompt_tokens(prompt), stream=True)
-    plan = walk(graph, entry, state, demand, now, rng)
-    steps = tuple(_step(planned, skip, now) for planned, skip in preview(plan, state, demand, now))
-    return Explanation(model, entry, demand.prompt_tokens, steps, tuple(_notes(graph, steps)))
+    chat = _chat(prompt, model)
+    record = RequestRecord("explain", 0.0, now, chat.dialect)
+    choices = NO_CHOICES
+    if entry.chooses:
+        await runtime.classification.prepare()
+        choices = await choose(runtime, chat, entry, record, deadline=now + _PATIENCE_S, headers={})
+    plan = walk(graph, entry, state, chat.demand, now, rng, choices)
+    steps = tuple(_step(planned, skip, now) for planned, skip in preview(plan, state, chat.demand, now))
+    notes = (*_notes(graph, steps), *(f"embedder: {told}" for told in [_embedder(runtime, record)] if told))
+    return Explanation(model, entry, chat.demand.prompt_tokens, steps, notes, record.classify, record.rules)
+
+
+def _embedder(runtime: Runtime, record: RequestRecord) -> str | None:
+    if not record.classify:
+        return None
+    health = runtime.classification.health()
+    if not isinstance(health, dict) or health["status"] in ("ready", "off"):
+        return None
+    return f"{health['status']}, {health.get('reason', '')}"
 
 
 def _step(planned: Planned, skip: Skip | None, now: float) -> Step:
@@ -123,11 +149,24 @@ def _step(planned: Planned, skip: Skip | None, now: float) -> Step:
     return Step(planned.candidate, planned.route, skip.reason, wait_s)
 
 
-def _prompt_tokens(prompt: str) -> int:
-    """The estimate that the server would make for this prompt."""
+def _chat(prompt: str, model: str | None) -> Chat:
+    """What the server would make of it."""
     text = prompt.encode(errors="replace").decode()  # an argument that is not UTF-8 holds surrogates
     messages = msgspec.Raw(msgspec.json.encode([{"role": "user", "content": text}]))
-    return ChatRequest({"messages": messages}, model=None, stream=True, include_usage=False).prompt_tokens()
+    request = ChatRequest({"messages": messages}, model=model, stream=True, include_usage=False)
+    return Chat(request, OpenAIDialect(), Demand(request.prompt_tokens(), stream=True))
+
+
+def _rule_row(rule: RuleRecord) -> tuple[str, ...]:
+    return rule.node, rule.to, "", f"by rule: {rule.when}"
+
+
+def _classified_row(each: ClassifyRecord) -> tuple[str, ...]:
+    judged = each.judgement
+    best = ", ".join(f"{route} {p:.2f}" for route, p in judged.best)
+    needed = "" if judged.threshold is None else f" (needs {judged.threshold:.2f})"
+    why = f"abstained: {judged.reason}" if judged.stage == "abstained" else f"by {judged.stage}"
+    return each.node, judged.route or "default", f"{best}{needed}", f"{why}, {each.took_ms:.1f} ms"
 
 
 def _notes(graph: Graph, steps: Iterable[Step]) -> Iterable[str]:

@@ -40,6 +40,10 @@ class Operation(Protocol):
     def demand(self) -> Demand: ...
 
     @property
+    def messages(self) -> bytes | None:
+        """Of a chat, as they came."""
+
+    @property
     def keepalive(self) -> bytes:
         """A frame that says nothing, for a stream that is silent."""
 
@@ -69,6 +73,11 @@ class Chat:
         self.stream = request.stream
         self.keepalive = speaks.keepalive
 
+    @property
+    def messages(self) -> bytes | None:
+        messages = self.request.members.get("messages")
+        return None if messages is None else bytes(messages)
+
     def encode(self, codec: Codec, model: Model) -> Encoded:
         return codec.encode_chat(self.request, model)
 
@@ -95,6 +104,7 @@ class Embed:
     provider: str | None = None
     stream: bool = False
     keepalive: bytes = b""
+    messages: bytes | None = None
 
     @property
     def model(self) -> str | None:

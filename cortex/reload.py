@@ -12,6 +12,7 @@ from cortex.app import App
 from cortex.build import build
 from cortex.config.load import load
 
+PREPARE_S = 10.0  # for classifiers, before connections are accepted or the new runtime is swapped in
 _FIXED = ("host", "port", "workers")  # the listening socket's: a restart changes them
 
 
@@ -40,10 +41,12 @@ class Reloader:
             )
             return False
         previous = self._app.runtime
-        runtime = build(loaded, previous, self._app.http)
+        runtime = build(loaded, previous, self._app.http, log)
         settings = loaded.config.telemetry.log
         log.configure(format=settings.format, level=settings.level, redact=runtime.redactor.redact)
+        await runtime.classification.prepare_within(PREPARE_S)
         self._app.runtime = runtime
+        previous.classification.give_way(runtime.classification)
         kept = [name for name in _FIXED if getattr(loaded.config.server, name) != getattr(previous.config.server, name)]
         log.info("configuration reloaded", providers=len(runtime.providers), nodes=len(runtime.graph.nodes))
         if kept:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cortex.alarms import Alarms
+from cortex.classification import Classification
 from cortex.config.schema import Config
 from cortex.providers.codec import Codec, Model
 from cortex.redact import Redactor
@@ -66,5 +67,6 @@ class Runtime:
     retries: RetryPolicy
     redactor: Redactor
     alarms: Alarms
+    classification: Classification
     client_keys: Mapping[bytes, str] = field(repr=False)  # SHA-256 of the key → its name; empty: no key is asked for
     admin_keys: Mapping[bytes, str] = field(repr=False)

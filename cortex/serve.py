@@ -13,10 +13,12 @@ import uvloop
 
 from cortex.app import App
 from cortex.build import build
+from cortex.classification import keep_prepared
 from cortex.config.load import Loaded
 from cortex.config.schema import is_loopback
 from cortex.probes import probe_for_ever
-from cortex.reload import Reloader
+from cortex.redact import Redactor
+from cortex.reload import PREPARE_S, Reloader
 from cortex.server.listener import Listener
 from cortex.tasks import Background
 from cortex.telemetry.log import Log
@@ -38,15 +40,18 @@ def run(loaded: Loaded, *, host: str | None, port: int | None, ready: Callable[[
 
 async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Callable[[App, str], None]) -> int:
     http = HttpTransport()
-    runtime = build(loaded, None, http)
-    config = runtime.config
-    log = Log(format=config.telemetry.log.format, level=config.telemetry.log.level, redact=runtime.redactor.redact)
+    config = loaded.config
+    assert config is not None, "a configuration with problems cannot be served"
+    redact = Redactor(loaded.secrets).redact
+    log = Log(format=config.telemetry.log.format, level=config.telemetry.log.level, redact=redact)
+    runtime = build(loaded, None, http, log)
     app = App(runtime, Telemetry(log, asyncio.get_running_loop().time()), http, time.time())
     listener = Listener(app)
     background = Background(log)
     stop = _Stop()
     log.start()
     try:
+        await runtime.classification.prepare_within(PREPARE_S)
         host = host or config.server.host
         address = await listener.start(host, config.server.port if port is None else port)
         app.loopback = is_loopback(host)
@@ -54,6 +59,7 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
         _on_signals(stop, background, reloader)
         background.start("probes", probe_for_ever(app))
         background.start("watch", reloader.watch())
+        background.start("classification", keep_prepared(app))
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
@@ -66,6 +72,7 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
         await background.stop()
         await listener.close()
         await http.close()
+        app.runtime.classification.close()
         log.stop()
 
 

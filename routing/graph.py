@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from routing.rules import When
+
 _LONGEST_GUESS = 200  # characters; comparing names takes time with the square of their length
 
 
@@ -64,7 +66,57 @@ class Balance:
     targets: tuple[Target, ...]
 
 
-Node: TypeAlias = Cascade | Balance
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One rule. `to` is where it leads."""
+
+    when: When
+    to: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The first case that holds is the way; `otherwise` if none does."""
+
+    cases: tuple[Case, ...]
+    otherwise: Target
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return (*(case.to for case in self.cases), self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way of a classified node: prompts of a task known out of the box, prompts like the examples, or both."""
+
+    name: str
+    to: Target
+    task: str | None = None  # of routing.semantic.lexicon.TASKS
+    examples: tuple[str, ...] = ()
+    threshold: float | None = None  # the least calibrated probability; None: the node's
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """The route that the prompt most probably belongs to is the way; `default` where none is sure enough."""
+
+    routes: tuple[Route, ...]
+    default: Target
+    threshold: float | None = None  # None: calibrated
+    none: tuple[str, ...] = ()  # examples of what belongs to no route
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return (*(route.to for route in self.routes), self.default)
+
+    def way(self, name: str) -> Target:
+        return next(route.to for route in self.routes if route.name == name)
+
+
+Choosing: TypeAlias = Rules | Classify  # one of the targets is the way: the others are no failover
+Node: TypeAlias = Cascade | Balance | Choosing
+CHOOSING = (Rules, Classify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +126,7 @@ class Entry:
     kind: Literal["node", "provider", "target", "model", "default"]
     name: str
     targets: tuple[Target, ...]
+    chooses: bool = False  # whether a node that chooses may be on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +195,20 @@ class Graph:
 
         return problems(self)
 
+    def _leading_to_choices(self) -> set[str]:
+        """The nodes that choose, and those from which one is reached. Rings end it too."""
+        above: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            for target in node.targets:
+                above.setdefault(target.name, []).append(name)
+        pending = [name for name, node in self.nodes.items() if isinstance(node, CHOOSING)]
+        found: set[str] = set()
+        while pending:
+            if (name := pending.pop()) not in found:
+                found.add(name)
+                pending += above.get(name, ())
+        return found
+
     def _by_priority(self) -> list[ProviderEntry]:
         return sorted(self.providers.values(), key=lambda provider: provider.priority)
 
@@ -150,8 +217,9 @@ class Graph:
             yield from provider.candidates
 
     def _all_entries(self) -> Iterator[Entry]:
+        choosing = self._leading_to_choices()
         for name in self.nodes:
-            yield Entry("node", name, (Target(name),))
+            yield Entry("node", name, (Target(name),), chooses=name in choosing)
         for provider in self.providers.values():
             if provider.candidates:
                 yield Entry("provider", provider.name, (Target(provider.name),))

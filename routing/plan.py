@@ -12,8 +12,9 @@ from enum import Enum
 from random import Random
 from typing import TypeAlias
 
+from routing.choices import NO_CHOICES, Choices
 from routing.demand import Demand
-from routing.graph import Balance, Candidate, Entry, Graph
+from routing.graph import CHOOSING, Balance, Candidate, Entry, Graph
 from routing.health import Standing
 from routing.state import RoutingState
 from routing.strategies import STRATEGIES, Contender, Situation
@@ -61,15 +62,26 @@ class Skip:
     until: float | None = None  # monotonic seconds, where the reason ends by itself
 
 
-def walk(graph: Graph, entry: Entry, state: RoutingState, demand: Demand, now: float, rng: Random) -> Plan:
-    """Every candidate that `entry` leads to, in the order of trial. Turns the nodes that take turns."""
-    place = entry.kind, entry.name
+def walk(
+    graph: Graph,
+    entry: Entry,
+    state: RoutingState,
+    demand: Demand,
+    now: float,
+    rng: Random,
+    choices: Choices = NO_CHOICES,
+) -> Plan:
+    """Every candidate that `entry` leads to, in the order of trial. Turns the nodes that take turns.
+
+    `choices` holds one for each node that chooses and can be reached.
+    """
+    place = (entry.kind, entry.name, *choices.items())
     plan = state.fixed.get(place)
     if plan is None:
-        way = _Walk(graph, state, demand, now, rng)
+        way = _Walk(graph, state, demand, now, rng, choices)
         plan = Plan(entry, way.plan(entry))
         if way.fixed:
-            state.fixed[place] = plan
+            state.fix(place, plan)
     return plan
 
 
@@ -122,9 +134,12 @@ _Leaf: TypeAlias = tuple[Candidate, tuple[str, ...]]
 class _Walk:
     """One walk. A node that several lead to is ordered once, so a walk costs no more than nodes × candidates."""
 
-    __slots__ = ("_demand", "_graph", "_now", "_rng", "_state", "_walked", "fixed")
+    __slots__ = ("_choices", "_demand", "_graph", "_now", "_rng", "_state", "_walked", "fixed")
 
-    def __init__(self, graph: Graph, state: RoutingState, demand: Demand, now: float, rng: Random) -> None:
+    def __init__(
+        self, graph: Graph, state: RoutingState, demand: Demand, now: float, rng: Random, choices: Choices
+    ) -> None:
+        self._choices = choices
         self._graph = graph
         self._state = state
         self._demand = demand
@@ -147,7 +162,8 @@ class _Walk:
             return () if candidate is None else ((candidate, ()),)
         leaves = self._walked.get(target)
         if leaves is None:
-            groups = [self._leaves(below.name) for below in node.targets]
+            below = [self._choices[target]] if isinstance(node, CHOOSING) else [each.name for each in node.targets]
+            groups = [self._leaves(name) for name in below]
             if isinstance(node, Balance):
                 groups = self._ordered(target, node, groups)
             leaves = self._walked[target] = _each_once((target,), groups)

@@ -1,7 +1,7 @@
 """All that routing remembers between requests: keys, health, load, rotations, retries under way.
 
 One object a configuration; a reload makes a new one and carries over what is still configured. Plain memory of one
-event loop: no locks, no clock. Every map is bounded by the configured graph.
+event loop: no locks, no clock. Every map is bounded, nearly all by the configured graph.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from routing.graph import Graph
 from routing.health import Health
 from routing.keys import KeyPool
 from routing.load import Load
+from routing.semantic.affinity import Affinity
 
 if TYPE_CHECKING:
     from routing.plan import Plan
+
+_MOST_FIXED = 10_000  # plans
 
 
 @dataclass(slots=True)
@@ -47,12 +50,19 @@ class RoutingState:
         self.health = health
         self.load = Load()
         self.retries = RetryBudget()
+        self.affinity = Affinity()
         self.off = {provider.name: provider.off for provider in graph.providers.values() if provider.off is not None}
-        self.fixed: dict[tuple[str, str], Plan] = {}  # of the entries whose plan no request changes; see routing.plan
+        # Of the entries, with the choices made on the way, whose plan nothing else changes; see routing.plan.
+        self.fixed: dict[tuple[object, ...], Plan] = {}
         self._turns = dict.fromkeys(graph.nodes, 0)
         self._candidates = tuple(
             candidate.name for provider in graph.providers.values() for candidate in provider.candidates
         )
+
+    def fix(self, place: tuple[object, ...], plan: Plan) -> None:
+        """The plan of `place` is the same from now on. Nodes that choose may make very many places: some are kept."""
+        if len(self.fixed) < _MOST_FIXED:
+            self.fixed[place] = plan
 
     def turn(self, node: str) -> int:
         """How often `node` was asked for its turn before."""
@@ -67,5 +77,6 @@ class RoutingState:
                 pool.carry_over(before)
         self.health.carry_over(old.health, self._candidates)
         self.load.carry_over(old.load, self._candidates)
+        self.affinity.carry_over(old.affinity)
         for node in self._turns:
             self._turns[node] = old._turns.get(node, 0)

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from routing.graph import Balance, Graph, GraphProblem, Node, Target, nearest
+from routing.graph import CHOOSING, Balance, Cascade, Classify, Graph, GraphProblem, Node, Rules, Target, nearest
 from routing.strategies import STRATEGIES
 
 MAX_DEPTH = 32  # nodes on one way: far beyond sense, and what the walk's recursion has room for
@@ -35,20 +35,19 @@ def _names(graph: Graph) -> Iterator[GraphProblem]:
 
 def _nodes(graph: Graph) -> Iterator[GraphProblem]:
     for name, node in graph.nodes.items():
-        path = _targets_path(name, node)
         if isinstance(node, Balance) and node.strategy not in STRATEGIES:
             hint = _meant(node.strategy, STRATEGIES) or f"there are {', '.join(STRATEGIES)}"
-            yield GraphProblem((*path[:-1], "strategy"), f'unknown strategy "{node.strategy}"', hint)
+            yield GraphProblem(("models", name, "balance", "strategy"), f'unknown strategy "{node.strategy}"', hint)
         if not node.targets:
-            yield GraphProblem(path, "no targets")
+            yield GraphProblem(_targets_path(name, node), "no targets")
         named = Counter[str]()
-        for place, target in enumerate(node.targets):
-            if named[target.name]:
-                yield GraphProblem((*path, place), f'"{target.name}" is listed twice')
+        for target, path in zip(node.targets, _paths(name, node), strict=True):
+            if named[target.name] and not isinstance(node, CHOOSING):
+                yield GraphProblem(path, f'"{target.name}" is listed twice')
             else:
-                yield from _target(graph, target.name, (*path, place))
+                yield from _target(graph, target.name, path)
             named[target.name] += 1
-            yield from _weight(node, target, (*path, place, "weight"))
+            yield from _weight(node, target, (*path, "weight"))
 
 
 def _target(graph: Graph, name: str, path: _Path) -> Iterator[GraphProblem]:
@@ -111,7 +110,7 @@ def _ways(graph: Graph) -> Iterator[GraphProblem]:
             if target in way:
                 ring = [*way][[*way].index(target) :]
                 told = " → ".join([*ring, target])
-                yield GraphProblem((*_targets_path(name, graph.nodes[name]), place), f"the nodes go in a ring: {told}")
+                yield GraphProblem(_paths(name, graph.nodes[name])[place], f"the nodes go in a ring: {told}")
             elif target not in depth:
                 way[target] = _below(graph, target)
 
@@ -125,8 +124,20 @@ def _below(graph: Graph, name: str) -> Iterator[tuple[int, str]]:
     return ((place, target) for target, place in places.items())
 
 
-def _targets_path(name: str, node: Node) -> _Path:
-    return ("models", name, "balance", "targets") if isinstance(node, Balance) else ("models", name, "cascade")
+def _targets_path(name: str, node: Cascade | Balance | Rules | Classify) -> _Path:
+    if isinstance(node, Balance):
+        return "models", name, "balance", "targets"
+    return "models", name, type(node).__name__.lower()
+
+
+def _paths(name: str, node: Node) -> list[_Path]:
+    """Where each of the node's targets stands, in their order."""
+    path = _targets_path(name, node)
+    if isinstance(node, Rules):
+        return [(*path, place, "to") for place in range(len(node.cases) + 1)]
+    if isinstance(node, Classify):
+        return [*((*path, "routes", route.name, "to") for route in node.routes), (*path, "default")]
+    return [(*path, place) for place in range(len(node.targets))]
 
 
 def _meant(name: str, names: Iterable[str], prefix: str = "") -> str | None:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
+from cortex.config.classify import ClassifyConfig
 from cortex.config.known_models import UNKNOWN, KnownModel, known_model
 from cortex.config.nodes import NodeConfig
 from cortex.config.provider_types import PROVIDER_TYPES
 from cortex.config.providers import ModelConfig, ProviderConfig
+from cortex.config.rules import CaseConfig, TokensConfig, WhenConfig
 from cortex.config.schema import Config
 from routing.demand import CAPABILITIES
-from routing.graph import Balance, Candidate, Cascade, Graph, Node, ProviderEntry, Target
+from routing.graph import (
+    Balance,
+    Candidate,
+    Cascade,
+    Case,
+    Classify,
+    Graph,
+    Node,
+    ProviderEntry,
+    Route,
+    Rules,
+    Target,
+)
+from routing.rules import When
 
 
 def routing_graph(config: Config) -> Graph:
@@ -26,11 +42,46 @@ def routing_graph(config: Config) -> Graph:
 
 
 def _node(node: NodeConfig) -> Node | None:
+    """None: its operator is not sound."""
     if node.balance is not None:
         return Balance(
             node.balance.strategy, tuple(Target(target.to, target.weight) for target in node.balance.targets)
         )
+    if node.rules:
+        return _rules(node.rules)
+    if node.classify is not None:
+        return _classify(node.classify)
     return None if node.cascade is None else Cascade(tuple(Target(target) for target in node.cascade))
+
+
+def _rules(cases: Sequence[CaseConfig]) -> Rules:
+    *conditional, last = cases
+    return Rules(
+        tuple(Case(_when(case.when or WhenConfig()), Target(case.to)) for case in conditional), Target(last.to)
+    )
+
+
+def _when(when: WhenConfig) -> When:
+    tokens = when.prompt_tokens or TokensConfig()
+    needs = (("tools", when.tools), ("vision", when.images), ("json_schema", when.json_schema))
+    return When(
+        tokens_over=tokens.over,
+        tokens_under=tokens.under,
+        needs=tuple((need, wanted) for need, wanted in needs if wanted is not None),
+        headers=tuple(
+            (name, None if True in values else frozenset(map(str, values))) for name, values in when.header.items()
+        ),
+        clients=frozenset(when.client),
+        languages=frozenset(when.language),
+    )
+
+
+def _classify(node: ClassifyConfig) -> Classify:
+    routes = tuple(
+        Route(name, Target(route.to), route.task, route.examples, route.threshold)
+        for name, route in node.routes.items()
+    )
+    return Classify(routes, Target(node.default), node.threshold, node.none)
 
 
 def _provider(name: str, provider: ProviderConfig) -> ProviderEntry:

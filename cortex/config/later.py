@@ -27,14 +27,11 @@ def _one_of(*words: str) -> Callable[[Tree], bool]:
 
 LATER = (
     Later(("cache",), "the cache"),
-    Later(("embedder",), "the embedder"),
     Later(("telemetry", "traces"), "the export of traces"),
     Later(
         ("telemetry", "content"), "keeping prompts and answers", lambda value: value is True or _one_of("true")(value)
     ),
     Later(("server", "workers"), "more than one worker", lambda value: _one_of("auto")(value) or _above_one(value)),
-    Later(("models", "*", "classify"), "the operator classify", spoils=1),
-    Later(("models", "*", "rules"), "the operator rules", spoils=1),
 )
 
 

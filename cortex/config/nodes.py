@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
+from cortex.config.classify import ClassifyConfig
+from cortex.config.rules import CaseConfig
 from cortex.config.scalars import TEXT, choice, number, refuse
 from cortex.config.section import Section
 from routing.strategies import STRATEGIES
@@ -46,3 +48,7 @@ class NodeConfig(Section):
 
     cascade: tuple[Annotated[str, TEXT], ...] | None = Field(default=None, description="Targets, tried in this order.")
     balance: BalanceConfig | None = Field(default=None, description="Targets, one of them chosen for each request.")
+    rules: tuple[CaseConfig, ...] | None = Field(
+        default=None, description="The first whose conditions hold is the way; the last has none."
+    )
+    classify: ClassifyConfig | None = Field(default=None, description="The way by what the prompt asks for.")

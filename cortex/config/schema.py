@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
+from cortex.config.classify import EmbedderConfig
 from cortex.config.keys import Secrets
 from cortex.config.nodes import NodeConfig
 from cortex.config.provider_types import PROVIDER_TYPES
@@ -122,6 +123,9 @@ class Config(Section):
     )
     default_model: Annotated[str, TEXT] | None = Field(
         default=None, description="For requests that name none. Left out: every provider, in order of priority."
+    )
+    embedder: EmbedderConfig = Field(
+        default=EmbedderConfig(), description="What turns a text into a vector, for `classify` nodes."
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for what.")
     retries: RetriesConfig = Field(

@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 from cortex.config.diagnostics import Finding, Findings, Holes, Path, Severity, Tree, value_at
 from cortex.config.graph import routing_graph
 from cortex.config.provider_types import PROVIDER_TYPES
+from cortex.config.rules import WhenConfig
 from cortex.config.schema import Config, is_loopback
 from cortex.config.validate import Sound
+from routing.semantic.lexicon import TASKS
 
 
 def note_semantics(tree: Tree, sound: Sound, findings: Findings) -> None:
     """Tell what does not go together in the sound part of a tree."""
-    for rule in (_exposure, _providers, _models, _nodes):
+    for rule in (_exposure, _providers, _models, _nodes, _rules, _classify, _embedder):
         for finding in rule(sound.config, findings.holes):
             path = sound.origin(finding.path)
             if findings.holes.touch(path):
@@ -75,7 +77,64 @@ def _nodes(config: Config, holes: Holes) -> Iterator[Finding]:
         if len(operators) != 1:
             message = "the node has more than one operator" if operators else "the node has no operator"
             place = sorted(sound)[:1] if faulty else []  # told beside a fault, not instead of it
-            yield Finding(("models", name, *place), message, "a node has exactly one of: cascade, balance")
+            yield Finding(
+                ("models", name, *place), message, f"a node has exactly one of: {', '.join(type(node).model_fields)}"
+            )
+
+
+def _rules(config: Config, holes: Holes) -> Iterator[Finding]:
+    for name, node in config.models.items():
+        path = ("models", name, "rules")
+        if node.rules is None or holes.touch(path):
+            continue
+        if not node.rules:
+            yield Finding(path, "no rules")
+        for index, case in enumerate(node.rules):
+            last = index == len(node.rules) - 1
+            if case.when is not None and not case.when.model_fields_set:
+                yield Finding((*path, index, "when"), "asks for nothing", "leave it out in the last rule")
+            elif last and case.when is not None:
+                hint = "end with a rule that has no `when`: it takes what is left"
+                yield Finding((*path, index), "a request may match no rule", hint)
+            elif not last and case.when is None:
+                yield Finding((*path, index), "always matches, so the rules after it are never reached", "add a `when`")
+            yield from _clients(config, (*path, index, "when", "client"), case.when)
+
+
+def _clients(config: Config, path: Path, when: WhenConfig | None) -> Iterator[Finding]:
+    known = [f"client#{position}" for position in range(1, len(config.server.client_keys) + 1)]
+    for index, name in enumerate(when.client if when is not None else ()):
+        if name not in known:
+            hint = f"there are {', '.join(known[:5])}" if known else "server.client_keys names none"
+            yield Finding((*path, index), "no client key has this name", hint, Severity.WARNING)
+
+
+def _classify(config: Config, _: Holes) -> Iterator[Finding]:
+    for name, node in config.models.items():
+        path = ("models", name, "classify")
+        if node.classify is None:
+            continue
+        if not node.classify.routes:
+            yield Finding((*path, "routes"), "no routes")
+        seen: dict[str, str] = {}
+        for route, written in node.classify.routes.items():
+            if written.task is None and not written.examples:
+                hint = f"add examples, or a task: {', '.join(TASKS)}"
+                yield Finding((*path, "routes", route), "nothing tells what belongs here", hint)
+            if written.task is not None and seen.setdefault(written.task, route) != route:
+                message = f"the task is that of another route: {seen[written.task]}"
+                yield Finding((*path, "routes", route, "task"), message, "a task leads one way")
+
+
+def _embedder(config: Config, _: Holes) -> Iterator[Finding]:
+    embedder, path = config.embedder, ("embedder",)
+    if embedder.type == "sentence_transformers":
+        if embedder.model is None:
+            yield Finding((*path, "model"), "is missing", "name a folder, or a model on the hub")
+        return
+    for member in ("model", "device"):
+        if getattr(embedder, member) is not None:
+            yield Finding((*path, member), "is for the type sentence_transformers")
 
 
 def _follows(tree: Tree, path: Path, holes: Holes) -> bool:
@@ -91,6 +150,7 @@ def _follows(tree: Tree, path: Path, holes: Holes) -> bool:
     provider = target.partition("/")[0]
     return (
         holes.at_or_above(("models", target))
+        or holes.at_or_below(("models", target))
         or holes.at_or_above(("providers", provider))
         or holes.at_or_below(("providers", provider, "models"))
         or (path == ("default_model",) and _may_be_listed(tree.get("providers"), target, holes))

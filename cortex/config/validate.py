@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -145,6 +145,8 @@ def _step(annotation: Any, part: str | int) -> Any:
     if section := _section(annotation):
         member = section.model_fields.get(str(part))
         return member.annotation if member else None
+    if get_origin(annotation) in (Union, UnionType):
+        return next((_step(option, part) for option in get_args(annotation) if option is not NoneType), None)
     contained = [argument for argument in get_args(annotation) if argument is not ...]
     return contained[-1] if contained else None
 

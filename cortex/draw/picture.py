@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from routing.graph import Balance, Cascade, Graph, Node, Target
+from routing.graph import Balance, Cascade, Classify, Graph, Node, Rules, Target
 
 UNNAMED = "(no model named)"  # the way of a request that names no model, where `default_model` is not a node
 
@@ -36,9 +36,12 @@ class Arrow:
     target: str
     order: int | None = None  # a cascade's: 1 is tried first
     weight: float | None = None  # a weighted balance's
+    when: str = ""  # of a node that chooses: what leads there
 
     @property
     def label(self) -> str:
+        if self.when:
+            return self.when
         if self.weight is not None:
             return f"×{self.weight:g}"
         return "" if self.order is None else str(self.order)
@@ -83,10 +86,17 @@ def picture(graph: Graph) -> Picture:
 
 
 def _operator(node: Node) -> str:
-    return f"balance: {node.strategy}" if isinstance(node, Balance) else "cascade"
+    return f"balance: {node.strategy}" if isinstance(node, Balance) else type(node).__name__.lower()
 
 
 def _arrows(graph: Graph, source: str, node: Node) -> Iterable[Arrow]:
+    if isinstance(node, Rules | Classify):
+        ways: dict[str, list[str]] = {}
+        for when, target in _ways(node):
+            ways.setdefault(_destination(graph, target.name), []).append(when)
+        for name, whens in ways.items():
+            yield Arrow(source, name, when=" or ".join(whens))
+        return
     # Two targets of a node may be one candidate (a provider and its default model by name): the first stands.
     targets: dict[str, Target] = {}
     for target in node.targets:
@@ -96,6 +106,15 @@ def _arrows(graph: Graph, source: str, node: Node) -> Iterable[Arrow]:
             yield Arrow(source, name, order=order)
         else:
             yield Arrow(source, name, weight=target.weight if node.strategy == "weighted" else None)
+
+
+def _ways(node: Rules | Classify) -> Iterable[tuple[str, Target]]:
+    if isinstance(node, Rules):
+        yield from ((str(case.when), case.to) for case in node.cases)
+        yield "else", node.otherwise
+    else:
+        yield from ((route.name, route.to) for route in node.routes)
+        yield "unsure", node.default
 
 
 def _destination(graph: Graph, target: str) -> str:

@@ -49,6 +49,8 @@ def _line(picture: Picture, name: str) -> str:
 def _label(arrow: Arrow) -> str:
     if arrow.order is not None:
         return f"{arrow.order}. "
+    if arrow.when:
+        return f"{arrow.when} → "
     return f"{arrow.label} " if arrow.label else ""
 
 

@@ -63,7 +63,15 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
         except Fault as fault:
             raise Refused(request_error(fault)) from None
         record.stream, record.model_asked = operation.stream, operation.model
-        await dispatch.answer(incoming.runtime, operation, incoming.sink, record, deadline=deadline, log=telemetry.log)
+        await dispatch.answer(
+            incoming.runtime,
+            operation,
+            incoming.sink,
+            record,
+            deadline=deadline,
+            headers=headers,
+            log=telemetry.log,
+        )
     except Refused as refused:
         _failed(record, refused.error)
         raise

@@ -47,12 +47,14 @@ async def readyz(incoming: Incoming) -> None:
 async def health(incoming: Incoming) -> None:
     views = view(incoming.runtime, _now())
     summary = summarise(views)
-    told = {
+    told: dict[str, Json] = {
         "status": summary.health,
         "timestamp": _timestamp(),
         "workers": {seen.provider.name: seen.status for seen in views if seen.status != "off"},
         "summary": summary.as_json(),
     }
+    if (classifier := incoming.runtime.classification.health()) is not None:
+        told["classifier"] = classifier
     await incoming.send_json(told, 200 if summary.available else 503)
 
 

@@ -113,7 +113,12 @@ SCHEMAS: dict[str, Json] = {
             "timestamp": _TIME,
             "workers": _map(_STATUS),
             "summary": _SUMMARY,
-        }
+        },
+        classifier=_closed(
+            {"embedder": _TEXT, "status": _one_of("off", "loading", "ready", "failed")},
+            reason=_TEXT,
+            meanwhile=_TEXT,
+        ),
     ),
     "Workers": _closed(
         {
@@ -173,7 +178,20 @@ SCHEMAS: dict[str, Json] = {
             "model": {**_or_null(_TEXT), "description": "provider/model that answered"},
             "upstream_model": _or_null(_TEXT),
             "route": _list(_TEXT),
-            "classify": _list(_ANY_OBJECT),
+            "classify": _list(
+                _closed(
+                    {
+                        "node": _TEXT,
+                        "route": {**_or_null(_TEXT), "description": "null: the default"},
+                        "stage": _one_of("features", "embedding", "examples", "affinity", "abstained"),
+                        "best": _list(_closed({"route": _TEXT, "p": _NUMBER})),
+                        "threshold": _or_null(_NUMBER),
+                        "reason": _or_null(_TEXT),
+                        "took_ms": _NUMBER,
+                    }
+                )
+            ),
+            "rules": _list(_closed({"node": _TEXT, "when": _TEXT, "to": _TEXT})),
             "candidates": _list(_closed({"target": _TEXT}, skip=_TEXT, until=_NUMBER)),
             "attempts": _list(_ATTEMPT),
             "dropped": _list(_TEXT),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cortex.chat import Json, Usage
+from routing.semantic.judgement import Judgement
 
 
 class AttemptRecord(msgspec.Struct):
@@ -49,6 +50,34 @@ class CandidateRecord(msgspec.Struct):
     until: float | None = None  # Unix time in seconds, where the reason ends by itself
 
 
+class ClassifyRecord(msgspec.Struct):
+    """What one `classify` node made of the request."""
+
+    node: str
+    judgement: Judgement
+    took_ms: float
+
+    def decision(self) -> dict[str, Json]:
+        judged = self.judgement
+        return {
+            "node": self.node,
+            "route": judged.route,
+            "stage": judged.stage,
+            "best": [{"route": route, "p": round(p, 4)} for route, p in judged.best],
+            "threshold": None if judged.threshold is None else round(judged.threshold, 4),
+            "reason": judged.reason,
+            "took_ms": _ms(self.took_ms),
+        }
+
+
+class RuleRecord(msgspec.Struct):
+    """Which rule of a `rules` node held."""
+
+    node: str
+    when: str
+    to: str
+
+
 class RequestRecord(msgspec.Struct):
     request_id: str
     time: float  # Unix time in seconds
@@ -60,6 +89,8 @@ class RequestRecord(msgspec.Struct):
     model: str | None = None  # provider/model that answered
     upstream_model: str | None = None  # what the upstream calls it
     route: tuple[str, ...] = ()
+    classify: tuple[ClassifyRecord, ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
     candidates: list[CandidateRecord] = []
     attempts: list[AttemptRecord] = []
     dropped: tuple[str, ...] = ()  # request members that the answering provider could not be told
@@ -109,7 +140,8 @@ class RequestRecord(msgspec.Struct):
             "model": self.model,
             "upstream_model": self.upstream_model,
             "route": list(self.route),
-            "classify": [],
+            "classify": [each.decision() for each in self.classify],
+            "rules": [{"node": rule.node, "when": rule.when, "to": rule.to} for rule in self.rules],
             "candidates": [
                 {
                     "target": candidate.target,

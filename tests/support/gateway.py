@@ -72,7 +72,7 @@ class Gateway:
             loaded = load(path, self._environ)
         assert loaded.config is not None, "\n".join(map(str, loaded.problems))
         self._http = HttpTransport()
-        runtime = build(loaded, None, self._http)
+        runtime = build(loaded, None, self._http, Log())
         self.log = Log(format="json", level="debug", redact=runtime.redactor.redact, stream=self.logged)
         self.log.start()
         self.app = App(runtime, Telemetry(self.log, asyncio.get_running_loop().time()), self._http, time.time())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from random import Random
+from typing import cast
 
 import pytest
 
 from cortex.chat import ChatRequest
 from cortex.errors import Fault, FaultKind
 from cortex.explain import ORDER_OF, Explanation, explain
+from cortex.runtime import Runtime
 from routing.graph import Balance, Candidate, Cascade, Graph, ProviderEntry, Target
 from routing.health import Health
 from routing.keys import KeyPool, KeySlot
@@ -34,9 +37,16 @@ GRAPH = Graph(
 )
 
 
+class _Runtime:
+    """As much of a runtime as explaining asks for where no node chooses."""
+
+    def __init__(self, graph: Graph) -> None:
+        pools = {name: KeyPool(name, [KeySlot("id", None)]) for name in graph.providers}
+        self.graph, self.state = graph, RoutingState(graph, pools, Health())
+
+
 def asked(prompt: str = "Hello", model: str | None = None, graph: Graph = GRAPH) -> Explanation:
-    pools = {name: KeyPool(name, [KeySlot("id", None)]) for name in graph.providers}
-    return explain(graph, RoutingState(graph, pools, Health()), prompt, model, NOW, Random(1))
+    return asyncio.run(explain(cast(Runtime, _Runtime(graph)), prompt, model, NOW, Random(1)))
 
 
 def test_candidates_come_in_the_order_of_the_graph_each_with_its_route() -> None:

@@ -57,7 +57,7 @@ async def serving(folder: Path, handler: Handler) -> AsyncIterator[Served]:
     path = folder / "cortex.yaml"
     path.write_text(CONFIG)
     http = HttpTransport()
-    runtime = build(load(path, {}), None, http)
+    runtime = build(load(path, {}), None, http, Log())
     stream = io.StringIO()
     log = Log(format="json", redact=runtime.redactor.redact, stream=stream)
     log.start()

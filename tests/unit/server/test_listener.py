@@ -28,7 +28,7 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     path = tmp_path / "cortex.yaml"
     path.write_text(CONFIG)
     http = HttpTransport()
-    yield App(build(load(path, {}), None, http), Telemetry(Log(), 0.0), http, time.time())
+    yield App(build(load(path, {}), None, http, Log()), Telemetry(Log(), 0.0), http, time.time())
     await http.close()
 
 

@@ -10,6 +10,7 @@ from cortex.build import build
 from cortex.config.load import load
 from cortex.runtime import Runtime
 from cortex.server.status import ProviderView, Summary, summarise, view
+from cortex.telemetry.log import Log
 from cortex.upstream.transport import HttpTransport
 from routing.policy import KeyEffect
 
@@ -28,7 +29,7 @@ health: {eject_after: 1, eject_for: 30s}
 def runtime(tmp_path: Path) -> Runtime:
     path = tmp_path / "cortex.yaml"
     path.write_text(CONFIG)
-    return build(load(path, {}), None, HttpTransport())
+    return build(load(path, {}), None, HttpTransport(), Log())
 
 
 def seen(runtime: Runtime, name: str, now: float = NOW) -> ProviderView:

@@ -1,0 +1,136 @@
+"""One request at the nodes that choose: rules by its facts, classifiers by what its last human turn asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from cortex.human_turn import HumanTurn, last_human_turn
+from cortex.operation import Operation
+from cortex.runtime import Runtime
+from cortex.telemetry.record import ClassifyRecord, RequestRecord, RuleRecord
+from routing.choices import Choices, first_that_holds, next_choice
+from routing.graph import Classify, Entry, Rules
+from routing.rules import Facts
+from routing.semantic.affinity import stays
+from routing.semantic.features import Features, features_of
+from routing.semantic.judgement import Judgement
+from routing.semantic.turn import clipped
+
+_CONVERSATIONS = secrets.token_bytes(32)  # keys the digests: of no use outside this process
+_SESSION_HEADER = "x-cortex-session"
+
+
+async def choose(
+    runtime: Runtime,
+    operation: Operation,
+    entry: Entry,
+    record: RequestRecord,
+    *,
+    deadline: float,
+    headers: Mapping[str, str],
+) -> Choices:
+    """A choice for every node on the way that makes one. Tells the record. Raises CancelledError only."""
+    return await _Choosing(runtime, operation, record, deadline, headers).choices(entry)
+
+
+class _Choosing:
+    def __init__(
+        self,
+        runtime: Runtime,
+        operation: Operation,
+        record: RequestRecord,
+        deadline: float,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._runtime = runtime
+        self._operation = operation
+        self._record = record
+        self._deadline = deadline
+        self._headers = headers
+
+    async def choices(self, entry: Entry) -> Choices:
+        made: dict[str, str] = {}
+        graph = self._runtime.graph
+        while (name := next_choice(graph, entry, made)) is not None:
+            node = graph.nodes[name]
+            if isinstance(node, Rules):
+                made[name] = self._by_rules(name, node)
+            elif isinstance(node, Classify):
+                made[name] = await self._by_meaning(name, node)
+        return made
+
+    @cached_property
+    def _turn(self) -> HumanTurn:
+        messages = self._operation.messages
+        return HumanTurn() if messages is None else last_human_turn(messages)
+
+    @cached_property
+    def _text(self) -> str:
+        return clipped(self._turn.text)
+
+    @cached_property
+    def _features(self) -> Features:
+        return features_of(self._text)
+
+    def _by_rules(self, name: str, node: Rules) -> str:
+        demand = self._operation.demand
+        facts = Facts(
+            demand.prompt_tokens, demand.needs, self._headers, self._record.client, lambda: self._features.language
+        )
+        place = first_that_holds(node, facts)
+        target = node.otherwise if place is None else node.cases[place].to
+        when = "else" if place is None else str(node.cases[place].when)
+        self._record.rules += (RuleRecord(name, when, target.name),)
+        return target.name
+
+    async def _by_meaning(self, name: str, node: Classify) -> str:
+        began = time.monotonic()
+        judged = await self._judged(name)
+        judged = self._in_conversation(name, judged, began)
+        target = node.default if judged.route is None else node.way(judged.route)
+        self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
+        return target.name
+
+    async def _judged(self, name: str) -> Judgement:
+        classification = self._runtime.classification
+        classifier = classification.classifiers.get(name)
+        if self._operation.messages is None:
+            return _abstained("not a chat")
+        if classifier is None:
+            return _abstained("the classifier is not ready")
+        judged = classifier.at_sight(self._text, self._features)
+        if judged is not None:
+            return judged
+        vector, why_not = await classification.vector(self._text, self._deadline - time.monotonic())
+        judged = classifier.judge(self._features, vector)
+        if why_not is not None and judged.route is None:
+            judged = replace(judged, reason=f"{judged.reason}; {why_not}")
+        return judged
+
+    def _in_conversation(self, name: str, judged: Judgement, now: float) -> Judgement:
+        """A conversation stays with its route, unless the new turn is clearly another task."""
+        session = self._headers.get(_SESSION_HEADER)
+        if not self._turn.text or not (session or self._turn.first):
+            return judged
+        affinity = self._runtime.state.affinity
+        conversation = self._conversation(name, session)
+        if (session or self._turn.number > 1) and affinity.known(conversation, now):
+            judged = stays(judged, affinity.route(conversation))
+        affinity.keep(conversation, judged.route, now)
+        return judged
+
+    def _conversation(self, name: str, session: str | None) -> bytes:
+        parts = (self._turn.system, self._turn.first) if session is None else ("session", session)
+        digest = hashlib.blake2b(key=_CONVERSATIONS, digest_size=16)
+        for part in (self._record.client or "", name, *parts):
+            digest.update(len(part).to_bytes(8, "big") + part.encode("utf-8", "surrogatepass"))
+        return digest.digest()
+
+
+def _abstained(reason: str) -> Judgement:
+    return Judgement(None, (), None, "abstained", reason)

@@ -1,0 +1,135 @@
+"""The classifiers of one configuration's `classify` nodes, and the embedder that they share.
+
+Serves from the start by what can be seen of a prompt; `prepare` brings the vectors, and tries again where it fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cortex.chat import Json
+from cortex.config.classify import EmbedderConfig
+from cortex.embedding.embedder import EmbedderError
+from cortex.embedding.factory import EmbedderSettings
+from cortex.embedding.service import RETRY_S, EmbeddingService
+from cortex.telemetry.log import Log
+from routing.graph import Classify, Graph
+from routing.semantic.turn import clipped, embedded
+
+if TYPE_CHECKING:
+    from cortex.app import App
+    from routing.semantic.classifier import NodeClassifier
+    from routing.semantic.head import TaskHead, Vector
+
+_WITHIN_S = {"builtin": 0.025, "static": 0.025, "sentence_transformers": 0.25}  # for a request's vector
+
+
+class Classification:
+    """Belongs to one event loop. Must be closed."""
+
+    def __init__(self, graph: Graph, embedder: EmbedderConfig, log: Log) -> None:
+        self.nodes = {name: node for name, node in graph.nodes.items() if isinstance(node, Classify)}
+        self.settings = EmbedderSettings(embedder.type, embedder.model, embedder.device)
+        self.classifiers: Mapping[str, NodeClassifier] = {}
+        self.within_s = embedder.timeout if embedder.timeout is not None else _WITHIN_S.get(embedder.type, 0.0)
+        self._multilingual = embedder.reads_all_languages
+        self._log = log
+        self.service = EmbeddingService(self.settings, log)
+        self._whole = False
+        self._problem: str | None = None
+
+    async def prepare(self) -> bool:
+        """Make every node's classifier; True: with vectors, or none are wanted. Raises nothing but cancellation."""
+        if not self.nodes or self._whole:
+            return True
+        try:
+            if not self.classifiers:
+                self.classifiers = await asyncio.to_thread(self._made, None)
+            if self.settings.type != "none":
+                self.classifiers = await asyncio.to_thread(self._made, await self._vectors())
+        except (EmbedderError, OSError, ValueError) as error:
+            if self._problem != str(error):
+                self._log.error("classify nodes go by words and shapes alone", reason=str(error))
+            self._problem = str(error)
+            return False
+        self._whole, self._problem = True, None
+        return True
+
+    async def prepare_within(self, limit_s: float) -> None:
+        """As far as it gets in time: what is missing then is made by `keep_prepared`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.prepare()
+
+    async def vector(self, text: str, within_s: float) -> tuple[Vector | None, str | None]:
+        """A clipped text's vector, or why there is none."""
+        text = embedded(text)
+        if self.settings.type == "none":
+            return None, None
+        if (vector := self.service.cached(text)) is None:
+            vector = await self.service.vector(text, within_s=min(self.within_s, within_s))
+        if vector is not None:
+            return vector, None
+        state = self.service.status().state
+        return None, "the embedder was too slow" if state == "ready" else f"the embedder is {state}"
+
+    def take_over(self, previous: Classification) -> None:
+        """Go on with the embedder of one with the same settings."""
+        self.service.close()
+        self.service = previous.service
+
+    def health(self) -> Json:
+        """For /api/health; None: no node classifies."""
+        if not self.nodes:
+            return None
+        status = self.service.status()
+        state = "off" if self.settings.type == "none" else status.state
+        if state == "ready" and not self._whole:
+            state = "failed" if self._problem else "loading"
+        told: dict[str, Json] = {"embedder": self.settings.type, "status": state}
+        if reason := status.reason or self._problem:
+            told["reason"] = reason
+        if state not in ("ready", "off"):
+            told["meanwhile"] = "prompts are classified by words and shapes alone"
+        return told
+
+    def give_way(self, successor: Classification) -> None:
+        """Close the embedder, if the successor has not taken it over."""
+        if self.service is not successor.service:
+            self.service.close()
+
+    def close(self) -> None:
+        self.service.close()
+
+    # In a thread, and for it.
+
+    async def _vectors(self) -> Mapping[str, Vector]:
+        from cortex.task_head import shipped_head
+        from routing.semantic.classifier import texts_to_embed
+
+        texts = dict.fromkeys(text for node in self.nodes.values() for text in texts_to_embed(node))
+        if self.settings.type != "builtin":
+            texts |= dict.fromkeys(embedded(clipped(anchor.text)) for anchor in shipped_head().anchors)
+        found = await self.service.vectors(list(texts))
+        return dict(zip(texts, found, strict=True))
+
+    def _made(self, vectors: Mapping[str, Vector] | None) -> Mapping[str, NodeClassifier]:
+        from cortex.task_head import shipped_head
+        from routing.semantic.classifier import node_classifier
+        from routing.semantic.language import SUPPORTED
+
+        head: TaskHead = shipped_head()
+        if vectors is not None and self.settings.type != "builtin":
+            head = head.over(vectors)
+        languages = None if self._multilingual else SUPPORTED
+        return {name: node_classifier(node, head, vectors, languages) for name, node in self.nodes.items()}
+
+
+async def keep_prepared(app: App) -> None:
+    """Try again, for ever, where the vectors of the runtime in force are missing."""
+    while True:
+        await asyncio.sleep(RETRY_S)
+        await app.runtime.classification.prepare()
