@@ -90,37 +90,44 @@ class _Choosing:
 
     async def _by_meaning(self, name: str, node: Classify) -> str:
         began = time.monotonic()
-        judged = await self._judged(name)
-        judged = self._in_conversation(name, judged, began)
+        judged = await self._judged(name, self._text, self._features)
+        judged = await self._in_conversation(name, judged, began)
         target = node.default if judged.route is None else node.way(judged.route)
         self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
         return target.name
 
-    async def _judged(self, name: str) -> Judgement:
+    async def _judged(self, name: str, text: str, features: Features) -> Judgement:
         classification = self._runtime.classification
         classifier = classification.classifiers.get(name)
         if self._operation.messages is None:
             return _abstained("not a chat")
         if classifier is None:
             return _abstained("the classifier is not ready")
-        judged = classifier.at_sight(self._text, self._features)
+        judged = classifier.at_sight(text, features)
         if judged is not None:
             return judged
-        vector, why_not = await classification.vector(self._text, self._deadline - time.monotonic())
-        judged = classifier.judge(self._features, vector)
+        vector, why_not = await classification.vector(text, self._deadline - time.monotonic())
+        judged = classifier.judge(features, vector)
         if why_not is not None and judged.route is None:
             judged = replace(judged, reason=f"{judged.reason}; {why_not}")
         return judged
 
-    def _in_conversation(self, name: str, judged: Judgement, now: float) -> Judgement:
-        """A conversation stays with its route, unless the new turn is clearly another task."""
+    async def _in_conversation(self, name: str, judged: Judgement, now: float) -> Judgement:
+        """A conversation stays with its route, unless the new turn is clearly another task.
+
+        One that is not known here began elsewhere, or long ago: its first turn tells the route.
+        """
         session = self._headers.get(_SESSION_HEADER)
-        if not self._turn.text or not (session or self._turn.first):
+        turn = self._turn
+        if not turn.text:
             return judged
         affinity = self._runtime.state.affinity
         conversation = self._conversation(name, session)
-        if (session or self._turn.number > 1) and affinity.known(conversation, now):
+        if (session or turn.number > 1) and affinity.known(conversation, now):
             judged = stays(judged, affinity.route(conversation))
+        elif turn.number > 1:
+            text = clipped(turn.first)
+            judged = stays(judged, (await self._judged(name, text, features_of(text))).route)
         affinity.keep(conversation, judged.route, now)
         return judged
 

@@ -6,7 +6,6 @@ Serves from the start by what can be seen of a prompt; `prepare` brings the vect
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -39,12 +38,18 @@ class Classification:
         self._log = log
         self.service = EmbeddingService(self.settings, log)
         self._whole = False
+        self._preparing: asyncio.Task[None] | None = None
         self._problem: str | None = None
 
-    async def prepare(self) -> bool:
-        """Make every node's classifier; True: with vectors, or none are wanted. Raises nothing but cancellation."""
+    async def prepare(self, within_s: float | None = None) -> None:
+        """Make every node's classifier, with vectors where they can be had; what takes longer goes on by itself."""
         if not self.nodes or self._whole:
-            return True
+            return
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.get_running_loop().create_task(self._prepare(), name="cortex-classification")
+        await asyncio.wait({self._preparing}, timeout=within_s)
+
+    async def _prepare(self) -> None:
         try:
             if not self.classifiers:
                 self.classifiers = await asyncio.to_thread(self._made, None)
@@ -54,15 +59,8 @@ class Classification:
             if self._problem != str(error):
                 self._log.error("classify nodes go by words and shapes alone", reason=str(error))
             self._problem = str(error)
-            return False
-        self._whole, self._problem = True, None
-        return True
-
-    async def prepare_within(self, limit_s: float) -> None:
-        """As far as it gets in time: what is missing then is made by `keep_prepared`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self.prepare()
+        else:
+            self._whole, self._problem = True, None
 
     async def vector(self, text: str, within_s: float) -> tuple[Vector | None, str | None]:
         """A clipped text's vector, or why there is none."""
@@ -98,11 +96,18 @@ class Classification:
 
     def give_way(self, successor: Classification) -> None:
         """Close the embedder, if the successor has not taken it over."""
-        if self.service is not successor.service:
-            self.service.close()
+        if self.service is successor.service:
+            self._stop()
+        else:
+            self.close()
 
     def close(self) -> None:
+        self._stop()
         self.service.close()
+
+    def _stop(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
 
     # In a thread, and for it.
 

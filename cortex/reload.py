@@ -44,7 +44,7 @@ class Reloader:
         runtime = build(loaded, previous, self._app.http, log)
         settings = loaded.config.telemetry.log
         log.configure(format=settings.format, level=settings.level, redact=runtime.redactor.redact)
-        await runtime.classification.prepare_within(PREPARE_S)
+        await runtime.classification.prepare(PREPARE_S)
         self._app.runtime = runtime
         previous.classification.give_way(runtime.classification)
         kept = [name for name in _FIXED if getattr(loaded.config.server, name) != getattr(previous.config.server, name)]

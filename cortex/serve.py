@@ -51,7 +51,7 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
     stop = _Stop()
     log.start()
     try:
-        await runtime.classification.prepare_within(PREPARE_S)
+        await runtime.classification.prepare(PREPARE_S)
         host = host or config.server.host
         address = await listener.start(host, config.server.port if port is None else port)
         app.loopback = is_loopback(host)

@@ -32,8 +32,8 @@ from routing.semantic.turn import clipped, embedded
 from training.corpus import Prompt, hand_written, public
 
 SEED = 11
-PENALTY = 2e-4
-STEPS = 250
+PENALTY = 7e-4
+STEPS = 150
 ANCHORS_OF_A_TASK = {"en": 44, "es": 20, "pt": 10, "fr": 10, "de": 10}
 _HAND_WRITTEN_WEIGHT = 3.0
 # The least precision that a route's threshold must have shown on sources that the head had not seen; and that which

@@ -42,6 +42,18 @@ _HeaderValue: TypeAlias = Annotated[
     str | bool, Scalar(_read_header_value, {"anyOf": [{"type": "string", "minLength": 1}, {"const": True}]})
 ]
 
+_Client: TypeAlias = Annotated[str, TEXT]
+_HeaderValues: TypeAlias = Annotated[
+    tuple[_HeaderValue, ...],
+    BeforeValidator(_as_list, json_schema_input_type=_HeaderValue | tuple[_HeaderValue, ...]),
+]
+_Clients: TypeAlias = Annotated[
+    tuple[_Client, ...], BeforeValidator(_as_list, json_schema_input_type=_Client | tuple[_Client, ...])
+]
+_Languages: TypeAlias = Annotated[
+    tuple[_Language, ...], BeforeValidator(_as_list, json_schema_input_type=_Language | tuple[_Language, ...])
+]
+
 
 class TokensConfig(Section):
     """The estimated length of the prompt, tools included."""
@@ -59,13 +71,13 @@ class WhenConfig(Section):
     json_schema: Annotated[bool, BOOLEAN] | None = Field(
         default=None, description="Whether the answer must keep to a JSON schema."
     )
-    header: Mapping[_HeaderName, Annotated[tuple[_HeaderValue, ...], BeforeValidator(_as_list)]] = Field(
+    header: Mapping[_HeaderName, _HeaderValues] = Field(
         default={}, description="Headers of the request: a value, several, or true for any."
     )
-    client: Annotated[tuple[Annotated[str, TEXT], ...], BeforeValidator(_as_list)] = Field(
+    client: _Clients = Field(
         default=(), description="Names of client keys, as client#1: the first of server.client_keys."
     )
-    language: Annotated[tuple[_Language, ...], BeforeValidator(_as_list)] = Field(
+    language: _Languages = Field(
         default=(), description="Languages of the last human turn: en, es, pt, fr, de and others."
     )
 

@@ -26,6 +26,7 @@ _PENALTY = 0.1  # over the number of examples
 _ANCHORS_WEIGHT = 0.5  # of all the head's examples together, beside those of one's own
 _NEAREST = 3
 _FOLDS = 5
+_MANY = 20_000  # examples × classes, from which on two folds must do
 _OWN_LOGIT = -2.0  # of a class of one's own before an example is seen
 
 # P(the route is right) from log p, nearness and 1: fitted on public intents; see training/train_head.py.
@@ -73,9 +74,10 @@ def held_out(
 ) -> list[tuple[Example, Learnt]]:
     """Each example with what was learnt without it, in a few rounds: what the thresholds are calibrated on."""
     told: list[tuple[Example, Learnt]] = []
-    for fold in range(min(_FOLDS, len(examples))):
-        apart = examples[fold::_FOLDS]
-        rest = [example for place, example in enumerate(examples) if place % _FOLDS != fold]
+    rounds = _FOLDS if len(examples) * own < _MANY else 2
+    for fold in range(min(rounds, len(examples))):
+        apart = examples[fold::rounds]
+        rest = [example for place, example in enumerate(examples) if place % rounds != fold]
         learnt = learn(head, rest, anchors, own)
         told += [(example, learnt) for example in apart]
     return told

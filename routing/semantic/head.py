@@ -116,8 +116,10 @@ def folded(buckets: Sequence[int]) -> tuple[NDArray[np.intp], Matrix]:
 
 def _signs(count: int) -> Matrix:
     """One of −1 and 1 for each bucket: those that fall together must not always add up."""
-    mixed = (np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(63)
-    return np.where(mixed == 0, np.float32(-1), np.float32(1))
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # splitmix64
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.where(mixed >> np.uint64(63) == 0, np.float32(-1), np.float32(1))
 
 
 _SIGNS = _signs(BUCKETS)

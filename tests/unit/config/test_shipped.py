@@ -67,8 +67,8 @@ def test_it_is_valid_with_no_key_set(copy: Path) -> None:
         ("openai", "gpt-5.4-mini"),
         ("mistral", "mistral-small-latest"),
     }
-    assert config.default_model == "chat"
-    assert list(config.models) == ["chat", "fast", "coder"]
+    assert config.default_model == "auto"
+    assert list(config.models) == ["auto", "chat", "fast", "coder", "writer"]
 
 
 def test_its_variables_arrive(copy: Path) -> None:
@@ -100,16 +100,17 @@ def test_its_nodes_target_providers_and_nodes_so_that_model_variables_work(copy:
 
 def test_the_limits_in_it_are_the_defaults(copy: Path) -> None:
     config, default = config_of(copy, {}), Config.model_validate({})
-    for section in ("server", "timeouts", "retries", "health", "telemetry"):
+    for section in ("server", "embedder", "timeouts", "retries", "health", "telemetry"):
         assert getattr(config, section) == getattr(default, section)
 
 
 def test_the_examples_in_its_comments_are_valid(copy: Path) -> None:
-    text = re.sub(r"(?m)^  # (vllm:|openrouter:|  .*)$", r"  \1", copy.read_text(encoding="utf-8"))
+    text = re.sub(r"(?m)^  # (vllm:|openrouter:|entry:.*|  .*)$", r"  \1", copy.read_text(encoding="utf-8"))
     copy.write_text(text, encoding="utf-8")
     config = config_of(copy, {"OPENROUTER_KEY_A": "a", "OPENROUTER_KEY_B": "b"})
     assert config.providers["vllm"].models[0].context == 131072
     assert [key.account for key in config.providers["openrouter"].keys] == ["team", "team"]
+    assert [case.to for case in config.models["entry"].rules or ()] == ["gemini", "fast", "cohere", "auto"]
     Draft202012Validator(json_schema()).validate(yaml.safe_load(text))
 
 
@@ -130,7 +131,7 @@ def test_the_demonstration_needs_no_key_and_no_network() -> None:
     config = config_of(DEMO, {})
     assert {provider.type for provider in config.providers.values()} == {"simulated"}
     assert [provider.off for provider in config.providers.values()] == [None, None, None]
-    assert list(config.models) == ["chat", "fast", "coder"]
+    assert list(config.models) == ["auto", "chat", "fast", "coder"]
     assert len(config.providers["busy"].keys) == 2
     steady = config.providers["steady"].simulate
     assert steady is not None

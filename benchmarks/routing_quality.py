@@ -1,0 +1,332 @@
+"""How well `classify` nodes route, on prompts that nothing was trained on.
+
+    python -m benchmarks.routing_quality --data DIR [--only tasks examples intents languages conversations]
+
+`tasks`: the shipped recipe on every public source by a head that has not seen the source nor its relatives.
+`examples`: the same with twenty of the source's own prompts a route, and with twenty alone.
+`intents`: CLINC150, twenty examples an intent, and what belongs to none.
+`languages`, `conversations`: the shipped head on benchmarks/routing, which no training reads.
+DIR is the folder of public sources. Writes tables and plots to benchmarks/results/routing/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.routing_measures import (
+    area_under_curve,
+    coverage,
+    judged,
+    outcome_of,
+    precision_at_recall,
+    task_node,
+)
+from cortex.embedding.builtin import BuiltinEmbedder
+from cortex.task_head import shipped_head
+from routing.graph import Classify, Route, Target
+from routing.semantic.affinity import stays
+from routing.semantic.classifier import NodeClassifier, node_classifier
+from routing.semantic.features import features_of
+from routing.semantic.head import HASHED, TaskHead
+from routing.semantic.learning import softmax
+from routing.semantic.lexicon import TASKS
+from routing.semantic.turn import clipped, embedded
+from training import train_head
+from training.corpus import hand_written, public
+
+HERE = Path(__file__).parent
+PROMPTS = HERE / "routing"
+RESULTS = HERE / "results" / "routing"
+EXAMPLES = 20
+ROUNDS = 3  # of drawing examples
+_LEAST_LEFT = 5  # prompts of a source and task beyond the examples, to be measured on
+
+Vectors = Callable[[str], NDArray[np.float32]]
+Section = dict[str, Any]
+
+
+class Bench:
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._embedder = BuiltinEmbedder()
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self.head = shipped_head()
+
+    def vector(self, text: str) -> NDArray[np.float32]:
+        """Of a clipped text, as the product takes it."""
+        text = embedded(text)
+        if (found := self._vectors.get(text)) is None:
+            found = self._vectors[text] = self._embedder.embed([text])[0]
+        return found
+
+    def classifier(self, node: Classify, head: TaskHead) -> NodeClassifier:
+        texts = {embedded(clipped(text)) for route in node.routes for text in route.examples}
+        texts |= {embedded(clipped(text)) for text in node.none}
+        return node_classifier(node, head, {text: self.vector(text) for text in texts})
+
+
+def tasks_and_examples(bench: Bench, *, with_examples: bool) -> Section:
+    """Leaves out one family of sources after the other."""
+    table = train_head.Table([*public(bench.data), *hand_written()])
+    whole = np.zeros((len(table.prompts), len(TASKS)), np.float32)
+    seen = np.zeros_like(whole)
+    taught: dict[str, list[float]] = {"with the head": [], "alone": []}
+    for family in sorted({name for name in table.families if not name.startswith("hand/")}):
+        apart = np.flatnonzero(table.families == family)
+        rest = np.flatnonzero(table.trainable & (table.families != family))
+        head = fold_head(bench.head, table, rest)
+        for form, rows in (("seen", table.seen), ("whole", table.whole)):
+            weights = _stacked(head, form)
+            (seen if form == "seen" else whole)[apart] = softmax(rows[apart] @ weights)
+        if with_examples:
+            for source in sorted(set(table.sources[apart])):
+                places = apart[table.sources[apart] == source]
+                alone = others_alone(bench, head, table, places)
+                for name, accuracy in (
+                    ("with the head", own_examples(bench, head, table, places)),
+                    ("alone", alone),
+                ):
+                    if accuracy is not None:
+                        taught[name].append(accuracy)
+        print(f"{family}: done", flush=True)
+    measured = ~table.hand_written
+    section: Section = {
+        "seen": outcome_of(table, seen, measured).as_json(),
+        "whole": outcome_of(table, whole, measured).as_json(),
+        "precision_at_recall": {
+            name: {
+                weighting: precision_at_recall(table, whole, measured, TASKS.index(name), recall, weighting)
+                for weighting in ("prompts", "sources")
+            }
+            for name, recall in (("coding", 0.75), ("math", 0.75), ("creative", 0.60))
+        },
+        "coverage": coverage(table, whole, measured),
+    }
+    for name, found in taught.items():
+        if found:
+            section[f"{EXAMPLES} examples {name}"] = {
+                "mean_of_sources": round(float(np.mean(found)), 4),
+                "n": len(found),
+            }
+    return section
+
+
+def fold_head(shipped: TaskHead, table: train_head.Table, places: NDArray[np.intp]) -> TaskHead:
+    """The shipped recipe on a part of the corpus."""
+    seen, whole = table.fit(table.seen, places), table.fit(table.whole, places)
+    cut = table.shapes
+    return replace(
+        shipped,
+        seen_shape=seen[:cut],
+        seen_words=seen[cut:],
+        whole_shape=whole[:cut],
+        whole_words=whole[cut : cut + HASHED],
+        whole_vector=whole[cut + HASHED :],
+    )
+
+
+def _stacked(head: TaskHead, form: str) -> NDArray[np.float32]:
+    if form == "seen":
+        return np.vstack([head.seen_shape, head.seen_words])
+    return np.vstack([head.whole_shape, head.whole_words, head.whole_vector])
+
+
+def own_examples(bench: Bench, head: TaskHead, table: train_head.Table, places: NDArray[np.intp]) -> float | None:
+    """Accuracy on the rest of a source when twenty of its prompts a task are the node's examples."""
+    found = []
+    for seed in range(ROUNDS):
+        examples, rest = _drawn(table, places, seed)
+        if not len(rest):
+            return None
+        found.append(_accuracy(bench, head, table, examples, rest, with_task=True))
+    return float(np.mean(found))
+
+
+def others_alone(bench: Bench, head: TaskHead, table: train_head.Table, places: NDArray[np.intp]) -> float | None:
+    """Accuracy on a source when twenty prompts a route of the other sources are all that the node has."""
+    others = np.flatnonzero((table.families != table.families[places[0]]) & ~table.hand_written & table.english)
+    found = []
+    for seed in range(ROUNDS):
+        rng = np.random.default_rng(seed)
+        examples = np.concatenate(
+            [_spread(rng, table, others[table.labels[others] == task]) for task in range(len(TASKS))]
+        )
+        found.append(_accuracy(bench, head, table, examples, places, with_task=False))
+    return float(np.mean(found))
+
+
+def _spread(rng: np.random.Generator, table: train_head.Table, places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Twenty, from all sources alike."""
+    sources = sorted(set(table.sources[places]))
+    chosen: list[int] = []
+    while len(chosen) < EXAMPLES:
+        of_source = places[table.sources[places] == sources[len(chosen) % len(sources)]]
+        place = int(rng.choice(of_source))
+        if place not in chosen:
+            chosen.append(place)
+    return np.array(chosen, np.intp)
+
+
+def _drawn(table: train_head.Table, places: NDArray[np.intp], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    rng = np.random.default_rng(seed)
+    examples, rest = [], []
+    for task in range(len(TASKS)):
+        of_task = rng.permutation(places[table.labels[places] == task])
+        if len(of_task) >= EXAMPLES + _LEAST_LEFT:
+            examples.append(of_task[:EXAMPLES])
+            rest.append(of_task[EXAMPLES:])
+    empty = np.zeros(0, np.intp)
+    return (np.concatenate(examples), np.concatenate(rest)) if rest else (empty, empty)
+
+
+def _accuracy(
+    bench: Bench,
+    head: TaskHead,
+    table: train_head.Table,
+    examples: NDArray[np.intp],
+    places: NDArray[np.intp],
+    *,
+    with_task: bool,
+) -> float:
+    routes = tuple(
+        Route(
+            name,
+            Target("x"),
+            name if with_task else None,
+            tuple(dict.fromkeys(table.prompts[place].text for place in examples if table.labels[place] == task)),
+            threshold=0.0,
+        )
+        for task, name in enumerate(TASKS)
+    )
+    classifier = bench.classifier(Classify(routes, Target("x")), head)
+    right = 0
+    for place in places:
+        text = clipped(table.prompts[place].text)
+        best = classifier.judge(features_of(text), bench.vector(text)).best[0][0]
+        right += best == table.prompts[place].task
+    return right / len(places)
+
+
+def intents(bench: Bench) -> Section:
+    """CLINC150 with twenty examples an intent: the product's node of 150 routes, and its calibrated threshold."""
+    told = json.loads((bench.data / "clinc150" / "data_full.json").read_text(encoding="utf-8"))
+    found = []
+    for seed in range(ROUNDS):
+        rng = random.Random(seed)
+        by_intent: dict[str, list[str]] = {}
+        for text, intent in told["train"]:
+            by_intent.setdefault(intent, []).append(text)
+        routes = tuple(
+            Route(intent, Target("x"), examples=tuple(rng.sample(sorted(set(texts)), EXAMPLES)))
+            for intent, texts in sorted(by_intent.items())
+        )
+        classifier = bench.classifier(Classify(routes, Target("x")), bench.head)
+        inside = [(judged(bench, classifier, text), intent) for text, intent in told["test"]]
+        outside = [judged(bench, classifier, text) for text, _ in told["oos_test"]]
+        found.append(
+            {
+                "accuracy": np.mean([judgement.best[0][0] == intent for judgement, intent in inside]),
+                "in_scope_routed_right": np.mean([judgement.route == intent for judgement, intent in inside]),
+                "out_of_scope_to_default": np.mean([judgement.route is None for judgement in outside]),
+                "auroc": area_under_curve(
+                    [judgement.best[0][1] for judgement, _ in inside], [judgement.best[0][1] for judgement in outside]
+                ),
+                "threshold": inside[0][0].threshold,
+            }
+        )
+    return {name: round(float(np.mean([each[name] for each in found])), 4) for name in found[0]}
+
+
+def languages(bench: Bench) -> Section:
+    """The shipped head and its thresholds on the hand-written test: every language on its own."""
+    classifier = bench.classifier(task_node(), bench.head)
+    section: Section = {}
+    for path in sorted(PROMPTS.glob("test_??.jsonl")):
+        rows = _lines(path)
+        found = [(judged(bench, classifier, row["text"]), row["task"]) for row in rows]
+        special = [
+            (judgement.route, task) for judgement, task in found if judgement.route in ("coding", "math", "creative")
+        ]
+        section[path.stem.removeprefix("test_")] = {
+            "prompts": len(rows),
+            "likeliest_is_right": _share(judgement.best[0][0] == task for judgement, task in found if judgement.best),
+            "right_or_default": _share(judgement.route in (task, None) for judgement, task in found),
+            "routed": _share(judgement.route is not None for judgement, _ in found),
+            "right_of_routed": _share(judgement.route == task for judgement, task in found if judgement.route),
+            "specialised_precision": _share(route == task for route, task in special),
+        }
+    rows = _lines(PROMPTS / "test_other.jsonl")
+    section["other"] = {
+        "prompts": len(rows),
+        "to_default": _share(judged(bench, classifier, row["text"]).route is None for row in rows),
+    }
+    return section
+
+
+def conversations(bench: Bench) -> Section:
+    """Every turn of every conversation, with the affinity that a session has: likeliest route, no default."""
+    classifier = bench.classifier(task_node(), bench.head)
+    right = turns = switches = switched = moved = 0
+    for row in _lines(PROMPTS / "conversations.jsonl"):
+        kept: str | None = None
+        before: str | None = None
+        for number, turn in enumerate(row["turns"]):
+            judgement = judged(bench, classifier, turn["text"])
+            if number:
+                judgement = stays(judgement, kept)
+                if turn["route"] != before:
+                    switches += 1
+                    switched += judgement.route == turn["route"]
+                else:
+                    moved += judgement.route != kept
+            kept, before = judgement.route, turn["route"]
+            turns += 1
+            right += judgement.route in (turn["route"], None)
+    return {
+        "turns": turns,
+        "right_or_default": round(right / turns, 4),
+        "switches_followed": round(switched / switches, 4),
+        "moved_without_need": round(moved / (turns - switches), 4),
+    }
+
+
+def _share(found: Any) -> float | None:
+    values = list(found)
+    return round(sum(values) / len(values), 4) if values else None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def main() -> None:
+    names = ("tasks", "examples", "intents", "languages", "conversations")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of public sources")
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    bench = Bench(arguments.data)
+    found: dict[str, Section] = {}
+    if "tasks" in arguments.only or "examples" in arguments.only:
+        found["tasks"] = tasks_and_examples(bench, with_examples="examples" in arguments.only)
+    for name, measure in (("intents", intents), ("languages", languages), ("conversations", conversations)):
+        if name in arguments.only:
+            found[name] = measure(bench)
+            print(json.dumps({name: found[name]}, indent=1), flush=True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "quality.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
