@@ -47,7 +47,7 @@ def render(picture: Picture) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {laid.width:.0f} {laid.height:.0f}" {size}'
         ' role="img" aria-labelledby="cortex-title cortex-desc">',
         '<title id="cortex-title">Routing graph</title>',
-        f'<desc id="cortex-desc">{_escape(_description(picture))}</desc>',
+        f'<desc id="cortex-desc">{escape(_description(picture))}</desc>',
         f"<style>\n{_STYLE}\n</style>",
         '<defs><marker id="cortex-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
         ' orient="auto"><path class="head" d="M0 0 8 4 0 8z"/></marker></defs>',
@@ -74,17 +74,17 @@ def _letters(text: str) -> int:
 def _box(box: Box, place: Place) -> Iterable[str]:
     kind = "node" if box.operator else "candidate"
     radius = 6 if box.operator else 16
-    yield f"<g><title>{_escape(', '.join([box.name, *box.captions]))}</title>"
+    yield f"<g><title>{escape(', '.join([box.name, *box.captions]))}</title>"
     yield (
         f'<rect class="{kind}{" off" if box.off else ""}" x="{place.x:.1f}" y="{place.y:.1f}"'
         f' width="{place.width:.1f}" height="{place.height:.1f}" rx="{radius}"/>'
     )
     x = place.x + _PADDING
     y = place.y + place.height / 2 - len(box.captions) * _LINE / 2 + 4.5
-    yield f'<text x="{x:.1f}" y="{y:.1f}">{_escape(_cut(box.name))}</text>'
+    yield f'<text x="{x:.1f}" y="{y:.1f}">{escape(_cut(box.name))}</text>'
     for caption in box.captions:
         y += _LINE
-        yield f'<text class="note" x="{x:.1f}" y="{y:.1f}">{_escape(caption)}</text>'
+        yield f'<text class="note" x="{x:.1f}" y="{y:.1f}">{escape(caption)}</text>'
     yield "</g>"
 
 
@@ -97,7 +97,7 @@ def _arrow(arrow: Arrow, way: Sequence[Point]) -> Iterable[str]:
         x, y = to_x, to_y
     yield f'<path class="arrow" marker-end="url(#cortex-head)" d="{path}"/>'
     if arrow.label:
-        yield f'<text class="note" x="{way[0][0] + 5:.1f}" y="{way[0][1] - 4:.1f}">{_escape(arrow.label)}</text>'
+        yield f'<text class="note" x="{way[0][0] + 5:.1f}" y="{way[0][1] - 4:.1f}">{escape(arrow.label)}</text>'
 
 
 def _description(picture: Picture) -> str:
@@ -118,5 +118,6 @@ def _cut(name: str) -> str:
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """As text or an attribute's value of XML, whatever it holds."""
     return html.escape(_FORBIDDEN.sub("\ufffd", text))
