@@ -1,4 +1,4 @@
-"""The command line: serve, check, graph, explain, schema.
+"""The command line: serve, check, graph, explain, routes, schema.
 
 Promises exit codes (0 good; 1 it could not be done; 2 the command or the configuration is wrong; 130 interrupted) and
 that nobody sees a traceback. Answers go to standard output, everything else to standard error. What a command needs is
@@ -164,6 +164,66 @@ def explain_prompt(prompt: str, path: Path, model: str | None, as_json: bool) ->
         click.echo(json.dumps(explanation.as_json(), indent=2, ensure_ascii=False))
     else:
         click.echo(explanation.as_text(), nl=False)
+    return 0
+
+
+@commands.group("routes")
+def routes() -> None:
+    """What `classify` nodes make of prompts."""
+
+
+@routes.command("eval")
+@click.argument("file", type=_FILE, metavar="FILE.jsonl")
+@_config_option
+@click.option("--node", help="The node to evaluate; needed only if several classify.")
+@click.option("--picture", type=_FILE, metavar="OUT.svg", help="Draw the confusion matrix and the coverage curve.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def evaluate_routes(file: Path, path: Path, node: str | None, picture: Path | None, as_json: bool) -> int:
+    """Score a classify node on prompts whose routes are known. Calls no provider.
+
+    FILE.jsonl has a line {"text": "…", "route": "coding"} for each prompt; null is for none.
+    """
+    if picture is not None and not picture.absolute().parent.is_dir():
+        raise click.UsageError(f"--picture {picture}: there is no such folder")
+    loaded, config = _load(path)
+    import asyncio
+    import json
+
+    from cortex.config.graph import routing_graph
+    from cortex.routes_eval import Refused, Unable, classify_node, read_prompts, report
+
+    try:
+        name, classify = classify_node(routing_graph(config), node)
+    except LookupError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        prompts = read_prompts(file, classify)
+    except Refused as refused:
+        for reason in refused.reasons:
+            _say(reason)
+        return WRONG
+    try:
+        with click.progressbar(
+            length=len(prompts), file=sys.stderr, hidden=not sys.stderr.isatty(), update_min_steps=50
+        ) as progress:
+            found = asyncio.run(report(loaded, name, prompts, progress.update))
+    except Unable as unable:
+        _say(f"cortex: {unable}")
+        return FAILED
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+    else:
+        from cortex.draw.evaluation_text import render
+
+        click.echo(render(found.node, found.evaluation, found.notes), nl=False)
+    if picture is not None:
+        from cortex.draw.evaluation import draw_evaluation
+
+        try:
+            picture.write_text(draw_evaluation(found.node, found.evaluation), encoding="utf-8")
+        except OSError as error:
+            _say(f"cortex: {picture} cannot be written: {error.strerror or type(error).__name__}")
+            return FAILED
     return 0
 
 

@@ -88,7 +88,7 @@ def words(output: str) -> list[str]:
 def test_version_and_help(tmp_path: Path) -> None:
     assert cortex("--version", cwd=tmp_path).stdout == f"cortex {__version__}\n"
     told = cortex("--help", cwd=tmp_path).stdout
-    assert all(name in told for name in ("serve", "check", "graph", "explain", "schema"))
+    assert all(name in told for name in ("serve", "check", "graph", "explain", "routes", "schema"))
 
 
 def test_help_imports_nothing_that_only_a_command_needs(tmp_path: Path) -> None:
