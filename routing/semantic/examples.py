@@ -29,7 +29,7 @@ _FOLDS = 5
 _MANY = 20_000  # examples × classes, from which on two folds must do
 _OWN_LOGIT = -2.0  # of a class of one's own before an example is seen
 
-# P(the route is right) from log p, nearness and 1: fitted on public intents; see training/train_head.py.
+# P(the route is right) from log p, nearness and 1: fitted on public intents; see training/fit_confidence.py.
 CONFIDENCE = (1.0, 4.0, -0.5)
 
 
@@ -53,8 +53,12 @@ class Learnt:
 
     def confidence(self, own: int, probability: float, features: Features, vector: Vector | None) -> float:
         """How probably an own class is right, given its share: less, if nothing like it is among its examples."""
+        return _confidence(probability, self.nearness(own, features, vector))
+
+    def nearness(self, own: int, features: Features, vector: Vector | None) -> float:
+        """The mean cosine with the nearest examples of an own class."""
         near = self.rows[self.places[own]] @ _unit(_seen(features, vector))
-        return _confidence(probability, float(np.sort(near)[-_NEAREST:].mean()))
+        return float(np.sort(near)[-_NEAREST:].mean())
 
 
 def learn(head: TaskHead, examples: Sequence[Example], anchors: Sequence[Example], own: int) -> Learnt:
