@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from cortex.errors import Fault, FaultKind
-from routing.graph import Balance, Candidate, Cascade, Graph, Node, ProviderEntry, Target
+from routing.choices import NO_CHOICES, Choices
+from routing.graph import Balance, Candidate, Cascade, Case, Classify, Graph, Node, ProviderEntry, Route, Rules, Target
 from routing.health import Health
 from routing.keys import KeyPool, KeySlot
 from routing.plan import Demand, Plan, walk
 from routing.policy import Failure
+from routing.rules import When
 from routing.state import RoutingState
 
 DEMAND = Demand(prompt_tokens=100, stream=True)
@@ -26,6 +28,19 @@ def cascade(*names: str) -> Cascade:
 
 def balance(strategy: str, *names: str) -> Balance:
     return Balance(strategy, targets(*names))
+
+
+def rules(*names: str, otherwise: str) -> Rules:
+    """A case for each name: a prompt of more than 0 tokens, 1, 2 and so on."""
+    return Rules(
+        tuple(Case(When(tokens_over=place), Target(name)) for place, name in enumerate(names)), Target(otherwise)
+    )
+
+
+def classify(*names: str, default: str, **routes: str) -> Classify:
+    """A route for each name, called like it, and others called otherwise."""
+    ways = {**{name: name for name in names}, **routes}
+    return Classify(tuple(Route(way, Target(name), examples=(way,)) for way, name in ways.items()), Target(default))
 
 
 def provider(name: str, *models: str | Candidate, priority: int = 0, off: str | None = None) -> ProviderEntry:
@@ -54,10 +69,17 @@ def state(of: Graph, keys: Mapping[str, int] | int = 1, **health: float) -> Rout
     return RoutingState(of, pools, Health(**health))  # type: ignore[arg-type]
 
 
-def plan(of: Graph, asked: str | None, known: RoutingState, demand: Demand = DEMAND, now: float = 0.0) -> Plan:
+def plan(
+    of: Graph,
+    asked: str | None,
+    known: RoutingState,
+    demand: Demand = DEMAND,
+    now: float = 0.0,
+    choices: Choices = NO_CHOICES,
+) -> Plan:
     entry = of.resolve(asked)
     assert entry is not None
-    return walk(of, entry, known, demand, now, Random(1))
+    return walk(of, entry, known, demand, now, Random(1), choices)
 
 
 def order(planned: Plan) -> list[str]:

@@ -2,10 +2,24 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
+from routing import state as routing_state
 from routing.graph import Balance, Candidate, Node, ProviderEntry, Target
 from routing.plan import Demand, Planned, Skip, SkipKind, preview, walk, why_skip
 from routing.policy import KeyEffect
-from tests.support.routing import DEMAND, balance, cascade, graph, order, plan, provider, state
+from tests.support.routing import (
+    DEMAND,
+    balance,
+    cascade,
+    classify,
+    graph,
+    order,
+    plan,
+    provider,
+    rules,
+    state,
+)
 
 
 def test_a_cascade_is_walked_in_place_and_each_candidate_stands_once_at_its_first_place() -> None:
@@ -159,3 +173,74 @@ def test_a_preview_tells_what_is_lacking_unless_nobody_else_can_ever_serve() -> 
     assert seen() == ["lacks vision", "keys cooling"]
     known.pools["b"].apply(0, KeyEffect.DISABLE, 0, model="m", cause="key")
     assert seen() == [None, "keys disabled"]
+
+
+# Nodes that choose
+
+CHOOSING: dict[str, Node] = {
+    "auto": classify("coder", "b/n", default="chat"),
+    "coder": rules("c", otherwise="chat"),
+    "chat": cascade("a", "b"),
+    "turn": balance("round_robin", "a", "coder"),
+}
+TWO_MODELS = [provider("a", "m"), provider("b", "m", "n"), provider("c", "m")]
+
+
+@pytest.mark.parametrize(
+    ("choices", "leaves"),
+    [
+        ({"auto": "chat"}, [("a/m", "auto chat"), ("b/m", "auto chat")]),  # a cascade
+        ({"auto": "coder", "coder": "c"}, [("c/m", "auto coder")]),  # a node that chooses, and a provider
+        ({"auto": "coder", "coder": "chat"}, [("a/m", "auto coder chat"), ("b/m", "auto coder chat")]),
+        ({"auto": "b/n"}, [("b/n", "auto")]),  # one model
+        ({"auto": "turn", "coder": "c"}, [("a/m", "auto turn"), ("c/m", "auto turn coder")]),  # a balance, and below
+    ],
+)
+def test_a_choice_decides_the_leaves_whatever_it_leads_to(
+    choices: dict[str, str], leaves: list[tuple[str, str]]
+) -> None:
+    of = graph(CHOOSING, TWO_MODELS)
+    planned = plan(of, "auto", state(of), choices=choices).planned
+    assert [(each.candidate.name, " ".join(each.route)) for each in planned] == leaves
+
+
+def test_the_ways_not_taken_are_no_failover() -> None:
+    of = graph({"auto": classify("a", default="b")}, [provider("a", "m", off="no key"), provider("b", "m")])
+    assert order(plan(of, "auto", state(of), choices={"auto": "a"})) == ["a"]
+
+
+def test_a_plan_that_nothing_else_changes_is_kept_for_each_choice() -> None:
+    of = graph(CHOOSING, TWO_MODELS)
+    known = state(of)
+    one = plan(of, "auto", known, choices={"auto": "chat"})
+    other = plan(of, "auto", known, choices={"auto": "b/n"})
+    assert plan(of, "auto", known, choices={"auto": "chat"}) is one
+    assert plan(of, "auto", known, choices={"auto": "b/n"}) is other
+    assert (order(one), order(other)) == (["a", "b"], ["b"])
+    assert len(known.fixed) == 2
+    assert order(plan(of, "coder", known, choices={"coder": "chat"})) == ["a", "b"]
+    assert len(known.fixed) == 3
+
+
+def test_a_plan_with_a_strategy_on_its_way_is_made_anew() -> None:
+    of = graph({**CHOOSING, "auto": classify("turn", default="chat")}, TWO_MODELS)
+    known = state(of)
+    turned = {"auto": "turn", "coder": "c"}
+    assert [order(plan(of, "auto", known, choices=turned)) for _ in range(3)] == [["a", "c"], ["c", "a"], ["a", "c"]]
+    assert not known.fixed
+    plan(of, "auto", known, choices={"auto": "chat"})
+    assert len(known.fixed) == 1
+
+
+def test_no_more_plans_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing_state, "_MOST_FIXED", 100)
+    nodes: dict[str, Node] = {f"n{at}": rules("a", otherwise="b") for at in range(8)}
+    of = graph({**nodes, "all": cascade(*nodes)})
+    known = state(of)
+    for number in range(2 ** len(nodes)):
+        ways = {name: "ab"[number >> at & 1] for at, name in enumerate(nodes)}
+        first = "b" if number & 1 else "a"
+        assert order(plan(of, "all", known, choices=ways))[0] == first
+    assert len(known.fixed) == 100
+    last = dict.fromkeys(nodes, "b")
+    assert order(plan(of, "all", known, choices=last)) == ["b"]  # what is not kept is planned each time

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from routing.graph import Balance, Cascade, Graph, GraphProblem, Node, Target
+from routing.graph import Balance, Cascade, Case, Classify, Graph, GraphProblem, Node, Route, Rules, Target
+from routing.rules import When
 from routing.validation import MAX_DEPTH
-from tests.support.routing import balance, cascade, graph, provider
+from tests.support.routing import balance, cascade, classify, graph, provider, rules
 
 GROQ = provider("groq", "llama", "openai/gpt")
 
@@ -129,3 +130,107 @@ def test_nodes_that_several_lead_to_are_looked_at_once() -> None:
         below = cascade(f"l{layer - 1}", f"r{layer - 1}")
         layers |= {f"l{layer}": below, f"r{layer}": below}
     assert problems(dict(reversed(layers.items()))) == []  # and ends: the ways are 2 ** 31
+
+
+RULES = ("models", "strict", "rules")
+ROUTES = ("models", "auto", "classify", "routes")
+
+
+def test_paths_of_the_nodes_that_choose() -> None:
+    nodes: dict[str, Node] = {
+        "strict": rules("groq", "grok", otherwise="olama"),
+        "auto": classify("groq", "grok", default="chat", legal="ollama/lama"),
+        "only": rules(otherwise="xyz"),
+    }
+    assert problems(nodes) == [
+        GraphProblem((*RULES, 1, "to"), 'unknown target "grok"', 'did you mean "groq"?'),
+        GraphProblem((*RULES, 2, "to"), 'unknown target "olama"', 'did you mean "ollama"?'),
+        GraphProblem((*ROUTES, "grok", "to"), 'unknown target "grok"', 'did you mean "groq"?'),
+        GraphProblem(
+            (*ROUTES, "legal", "to"),
+            'the provider "ollama" lists no model "lama"',
+            'did you mean "ollama/llama"?',
+        ),
+        GraphProblem(("models", "auto", "classify", "default"), 'unknown target "chat"', None),
+        GraphProblem(("models", "only", "rules", 0, "to"), 'unknown target "xyz"', None),
+    ]
+
+
+def test_several_ways_of_a_node_that_chooses_may_lead_to_one_target() -> None:
+    nodes: dict[str, Node] = {
+        "strict": rules("groq", "groq", otherwise="groq"),
+        "auto": classify("groq", default="groq", legal="groq", same="groq"),
+    }
+    assert problems(nodes) == []
+
+
+def test_an_unknown_target_is_told_at_every_way_to_it() -> None:
+    assert [problem.path for problem in problems({"strict": rules("x", "x", otherwise="x")})] == [
+        (*RULES, 0, "to"),
+        (*RULES, 1, "to"),
+        (*RULES, 2, "to"),
+    ]
+    assert [problem.path for problem in problems({"auto": classify("x", default="x", other="x")})] == [
+        (*ROUTES, "x", "to"),
+        (*ROUTES, "other", "to"),
+        ("models", "auto", "classify", "default"),
+    ]
+
+
+def test_weights_mean_nothing_where_one_way_is_chosen() -> None:
+    heavy = Target("groq", 2)
+    found = problems(
+        {
+            "strict": Rules((Case(When(), heavy),), Target("groq", 0)),
+            "auto": Classify((Route("a", heavy, "qa"),), heavy),
+        }
+    )
+    assert [(problem.path, problem.message) for problem in found] == [
+        ((*RULES, 0, "to", "weight"), "a weight means nothing here"),
+        ((*RULES, 1, "to", "weight"), "a weight is a finite number above 0"),
+        ((*ROUTES, "a", "to", "weight"), "a weight means nothing here"),
+        (("models", "auto", "classify", "default", "weight"), "a weight means nothing here"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "path", "ring"),
+    [
+        ({"a": rules("a", otherwise="groq")}, ("a", "rules", 0, "to"), "a → a"),
+        ({"a": rules("groq", otherwise="a")}, ("a", "rules", 1, "to"), "a → a"),
+        ({"a": classify(default="groq", way="a")}, ("a", "classify", "routes", "way", "to"), "a → a"),
+        ({"a": classify("groq", default="a")}, ("a", "classify", "default"), "a → a"),
+        (
+            {"a": rules("b", otherwise="groq"), "b": classify(default="c"), "c": cascade("groq", "a")},
+            ("c", "cascade", 1),
+            "a → b → c → a",
+        ),
+        (
+            {"a": cascade("b"), "b": rules("groq", "c", otherwise="c"), "c": classify("groq", default="a")},
+            ("c", "classify", "default"),
+            "a → b → c → a",
+        ),
+    ],
+)
+def test_rings_through_nodes_that_choose(nodes: dict[str, Node], path: tuple[str | int, ...], ring: str) -> None:
+    """Also where conditions would keep every request out of it."""
+    assert [(problem.path, problem.message) for problem in problems(nodes)] == [
+        (("models", *path), f"the nodes go in a ring: {ring}")
+    ]
+
+
+def test_two_ways_into_one_ring_are_told_at_the_first() -> None:
+    (found,) = problems({"a": rules("b", "b", otherwise="b"), "b": cascade("a")})
+    assert found.path == ("models", "b", "cascade", 0)
+    (found,) = problems({"b": cascade("a"), "a": rules("groq", "b", otherwise="b")})
+    assert found.path == ("models", "a", "rules", 1, "to")
+
+
+def test_depth_counts_nodes_that_choose() -> None:
+    def deep(length: int) -> dict[str, Node]:
+        kinds = (lambda name: rules("groq", otherwise=name), lambda name: classify(name, default="groq"))
+        return {f"n{at}": kinds[at % 2](f"n{at + 1}" if at + 1 < length else "groq") for at in range(length)}
+
+    assert problems(deep(MAX_DEPTH)) == []
+    (found,) = problems(deep(MAX_DEPTH + 1))
+    assert found.path == ("models", "n0")
