@@ -6,6 +6,7 @@ words that hardly occur outside a language. `None`: too little to tell, as in "f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 # Which languages the shipped classifier was trained on; a prompt that is surely in another one goes to the default.
@@ -28,7 +29,7 @@ _COMMON: Mapping[str, str] = {
     así aquí oye porfa buenas vos podés podrías según año años hoy nada algo siempre crea cuéntame
     """,
     "pt": """
-    o a os as um uma uns umas de do da dos das que e em no na nos nas para por com não se seu sua como mais mas ao à
+    o a os as um uma uns umas de do da dos das que e é em no na nos nas para por com não se seu sua como mais mas ao à
     aos às ele ela isso isto este esta esse essa já ou ser quando muito há também só pelo pela até você vocês eu meu
     minha meus minhas nós lhe sem mesmo qual quais quem onde porque são foi está estou tem tenho pode posso faça
     escreva explique me ajuda ajude preciso quero oi olá obrigado obrigada crie dê fazer entre sobre num numa tudo bem
@@ -144,9 +145,12 @@ _SCRIPTS = (
     (0x0530, 0x058F, "hy"), (0x10A0, 0x10FF, "ka"),
 )  # fmt: skip
 _UKRAINIAN = frozenset("іїєґ")
+_LONE_GREEK = re.compile(r"[Ͱ-Ͽ](?<![^\W\d_²³].)(?![^\W\d_²³])")  # a formula's letter, no word
 _OTHER = "other"  # a script that is none of these
 _FOREIGN_SHARE = 0.3  # of the letters, from which on a text is in another script than the Latin
 _LEAST_SCORE = 0.7
+_PLAIN_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
+_LETTER_WEIGHT = 0.1  # of a word of one plain letter: formulas and code are full of them
 _LATIN_END = 0x0250
 _VIETNAMESE = range(0x1E00, 0x1F00)
 
@@ -157,7 +161,10 @@ def _by_word() -> dict[str, tuple[tuple[str, float], ...]]:
     for language, words in _COMMON.items():
         for word in dict.fromkeys(words.split()):
             languages.setdefault(word, []).append(language)
-    return {word: tuple((each, 1 / len(found) ** 1.5) for each in found) for word, found in languages.items()}
+    return {
+        word: tuple((each, (_LETTER_WEIGHT if word in _PLAIN_LETTERS else 1.0) / len(found) ** 1.5) for each in found)
+        for word, found in languages.items()
+    }
 
 
 _WORDS = _by_word()
@@ -187,7 +194,7 @@ def _by_script(text: str) -> str | None:
     """None: it is written in Latin letters, or has too few others."""
     counts: dict[str, int] = {}
     letters = 0
-    for character in text:
+    for character in _LONE_GREEK.sub("", text):
         if not character.isalpha():
             continue
         letters += 1
