@@ -16,6 +16,7 @@ from cortex.server.route import Route
 from cortex.server.routes import ROUTES
 from tests.support import upstream_faults as faults
 from tests.support import upstream_openai as openai
+from tests.support.choosing import CODE, UNCLEAR, by_task, choosing, conversation
 from tests.support.gateway import Gateway, cascade
 from tests.support.upstream import Upstream
 
@@ -111,6 +112,23 @@ async def test_answers_are_as_the_document_says(gateway: Gateway) -> None:
 async def test_embeddings_are_as_the_document_says() -> None:
     async with Upstream(openai.embeddings([[1.0]])) as upstream, Gateway(cascade(upstream.url)) as gateway:
         await checked(gateway, "POST", "/v1/embeddings", json={"input": "hi"})
+
+
+async def test_what_nodes_that_choose_tell_is_as_the_document_says() -> None:
+    models = {
+        "tiers": {"rules": [{"when": {"tools": True}, "to": "up/m0"}, {"to": "auto"}]},
+        "auto": by_task(),
+    }
+    async with Upstream(openai.speaking(["Hi"])) as upstream, Gateway(choosing(upstream.url, models)) as gateway:
+        for prompt, stage in ((CODE, "features"), (UNCLEAR, "affinity"), ("", "abstained")):
+            body = {"model": "tiers", "messages": conversation(CODE, prompt) if prompt else conversation("")}
+            await checked(gateway, "POST", "/v1/chat/completions", json=body)
+            await gateway.settled()
+            (decision,) = (await checked(gateway, "GET", "/api/decisions?limit=1"))["decisions"]
+            assert [each["stage"] for each in decision["classify"]] == [stage]
+            assert [each["to"] for each in decision["rules"]] == ["auto"]
+        health = await checked(gateway, "GET", "/api/health")
+        assert health["classifier"] == {"embedder": "none", "status": "off"}
 
 
 async def test_errors_are_as_the_document_says(gateway: Gateway) -> None:

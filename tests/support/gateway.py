@@ -73,6 +73,7 @@ class Gateway:
         assert loaded.config is not None, "\n".join(map(str, loaded.problems))
         self._http = HttpTransport()
         runtime = build(loaded, None, self._http, Log())
+        await runtime.classification.prepare()
         self.log = Log(format="json", level="debug", redact=runtime.redactor.redact, stream=self.logged)
         self.log.start()
         self.app = App(runtime, Telemetry(self.log, asyncio.get_running_loop().time()), self._http, time.time())
@@ -87,6 +88,7 @@ class Gateway:
         await self.client.close()
         await self._listener.close()
         await self._http.close()
+        self.app.runtime.classification.close()
         self.log.stop()
 
     async def settled(self) -> None:
