@@ -117,7 +117,7 @@ class _Choosing:
 
         One that is not known here began elsewhere, or long ago: its first turn tells the route.
         """
-        session = self._headers.get(_SESSION_HEADER)
+        session = self._headers.get(_SESSION_HEADER) or None
         turn = self._turn
         if not turn.text:
             return judged
