@@ -91,7 +91,7 @@ class _Choosing:
     async def _by_meaning(self, name: str, node: Classify) -> str:
         began = time.monotonic()
         judged = await self._judged(name, self._text, self._features)
-        judged = await self._in_conversation(name, judged, began)
+        judged = await self._in_conversation(name, node, judged, began)
         target = node.default if judged.route is None else node.way(judged.route)
         self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
         return target.name
@@ -112,7 +112,7 @@ class _Choosing:
             judged = replace(judged, reason=f"{judged.reason}; {why_not}")
         return judged
 
-    async def _in_conversation(self, name: str, judged: Judgement, now: float) -> Judgement:
+    async def _in_conversation(self, name: str, node: Classify, judged: Judgement, now: float) -> Judgement:
         """A conversation stays with its route, unless the new turn is clearly another task.
 
         One that is not known here began elsewhere, or long ago: its first turn tells the route.
@@ -124,7 +124,9 @@ class _Choosing:
         affinity = self._runtime.state.affinity
         conversation = self._conversation(name, session)
         if (session or turn.number > 1) and affinity.known(conversation, now):
-            judged = stays(judged, affinity.route(conversation))
+            route = affinity.route(conversation)
+            if route is None or route in (each.name for each in node.routes):  # a reload may have taken it away
+                judged = stays(judged, route)
         elif turn.number > 1:
             text = clipped(turn.first)
             judged = stays(judged, (await self._judged(name, text, features_of(text))).route)

@@ -62,13 +62,13 @@ class Classification:
         else:
             self._whole, self._problem = True, None
 
-    async def vector(self, text: str, within_s: float) -> tuple[Vector | None, str | None]:
-        """A clipped text's vector, or why there is none."""
+    async def vector(self, text: str, left_s: float) -> tuple[Vector | None, str | None]:
+        """A clipped text's vector, or why there is none. It takes no more than half of what is left to the request."""
         text = embedded(text)
         if self.settings.type == "none":
             return None, None
         if (vector := self.service.cached(text)) is None:
-            vector = await self.service.vector(text, within_s=min(self.within_s, within_s))
+            vector = await self.service.vector(text, within_s=min(self.within_s, left_s / 2))
         if vector is not None:
             return vector, None
         state = self.service.status().state
