@@ -7,14 +7,15 @@ in the order of what leads there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from cortex.draw.picture import Picture
 
 PORT = 20.0  # between two arrows that leave one box
-COLUMN_GAP = 90.0
+COLUMN_GAP = 90.0  # or more, where labels need it
+_BEND = 60.0  # what an arrow needs behind its label, to turn where it leads
 _ROW_GAP = 18.0
 _LANE = 2.0
 _MARGIN = 20.0
@@ -44,12 +45,16 @@ class Layout:
     ways: tuple[tuple[Point, ...], ...]  # one an arrow: from its box, in and out of each lane, to its target
 
 
-def layout(picture: Picture, sizes: Mapping[str, tuple[float, float]]) -> Layout:
-    """`sizes`: width and height of each box."""
+def layout(picture: Picture, sizes: Mapping[str, tuple[float, float]], leads: Sequence[float] = ()) -> Layout:
+    """`sizes`: width and height of each box; `leads`: how far each arrow runs straight on, for its label's sake."""
     columns = _columns(picture)
+    leading = dict.fromkeys(picture.boxes, 0.0)  # the longest by box
+    for arrow, lead in zip(picture.arrows, leads, strict=False):
+        leading[arrow.source] = max(leading[arrow.source], lead)
     room: dict[_Slot, tuple[float, float]] = {slot: (0.0, _LANE) for column in columns for slot in column}
     room.update(sizes)
-    slots = _stand(columns, room)
+    longest = [max((leading[slot] for slot in column if isinstance(slot, str)), default=0.0) for column in columns]
+    slots = _stand(columns, room, [max(COLUMN_GAP, lead + _BEND if lead else 0.0) for lead in longest])
     places = {name: slots[name] for name in picture.boxes}
     ports = _ports(picture)
     ways = []
@@ -123,16 +128,19 @@ def _ports(picture: Picture) -> dict[int, float]:
     return ports
 
 
-def _stand(columns: list[list[_Slot]], sizes: Mapping[_Slot, tuple[float, float]]) -> dict[_Slot, Place]:
-    """Columns beside each other, each in the middle of the tallest's height; a lane is as wide as its column."""
+def _stand(
+    columns: list[list[_Slot]], sizes: Mapping[_Slot, tuple[float, float]], gaps: Sequence[float]
+) -> dict[_Slot, Place]:
+    """Columns beside each other, with a gap behind each; all in the middle of the tallest's height. A lane is as wide
+    as its column."""
     heights = [sum(sizes[slot][1] for slot in column) + _ROW_GAP * (len(column) - 1) for column in columns]
     stand: dict[_Slot, Place] = {}
     x = _MARGIN
-    for column, height in zip(columns, heights, strict=True):
+    for column, height, gap in zip(columns, heights, gaps, strict=True):
         width = max((sizes[slot][0] for slot in column), default=0.0)
         y = _MARGIN + (max(heights) - height) / 2
         for slot in column:
             stand[slot] = Place(x, y, width, sizes[slot][1])
             y += sizes[slot][1] + _ROW_GAP
-        x += width + COLUMN_GAP
+        x += width + gap
     return stand

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Sequence
 from cortex.draw.layout import PORT, Place, Point, layout
 from cortex.draw.picture import Arrow, Box, Picture
 
-_LETTER = 7.8  # width of a letter at the font size below; a caption's is smaller
+_LETTER = 7.8  # width of a letter at the font size below
+_SMALL_LETTER = 6.6  # of a caption or an arrow's label
 _PADDING = 14
 _LINE = 17
 _LONGEST = 48  # letters; a longer name is cut and told whole when pointed at
+_LONGEST_LABEL = 32
 
 _STYLE = """\
   text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #1c2330 }
@@ -41,7 +43,7 @@ _STYLE = """\
 
 def render(picture: Picture) -> str:
     sizes = {name: _size(box, len(picture.leaving[name])) for name, box in picture.boxes.items()}
-    laid = layout(picture, sizes)
+    laid = layout(picture, sizes, list(map(_lead, picture.arrows)))
     size = f'width="{laid.width:.0f}" height="{laid.height:.0f}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {laid.width:.0f} {laid.height:.0f}" {size}'
@@ -91,13 +93,23 @@ def _box(box: Box, place: Place) -> Iterable[str]:
 def _arrow(arrow: Arrow, way: Sequence[Point]) -> Iterable[str]:
     (x, y), *rest = way
     path = f"M{x:.1f} {y:.1f}"
+    if lead := _lead(arrow):
+        x += lead
+        path += f"H{x:.1f}"
     for to_x, to_y in rest:
         bend = (to_x - x) / 2
         path += f"C{x + bend:.1f} {y:.1f} {to_x - bend:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
         x, y = to_x, to_y
     yield f'<path class="arrow" marker-end="url(#cortex-head)" d="{path}"/>'
     if arrow.label:
-        yield f'<text class="note" x="{way[0][0] + 5:.1f}" y="{way[0][1] - 4:.1f}">{escape(arrow.label)}</text>'
+        label, whole = _cut(arrow.label, _LONGEST_LABEL), escape(arrow.label)
+        told = f"<title>{whole}</title>{escape(label)}" if label != arrow.label else whole
+        yield f'<text class="note" x="{way[0][0] + 5:.1f}" y="{way[0][1] - 4:.1f}">{told}</text>'
+
+
+def _lead(arrow: Arrow) -> float:
+    """An arrow runs straight on beneath a label in words; beneath a number it need not."""
+    return _letters(_cut(arrow.when, _LONGEST_LABEL)) * _SMALL_LETTER + 8 if arrow.when else 0.0
 
 
 def _description(picture: Picture) -> str:
@@ -111,8 +123,8 @@ def _description(picture: Picture) -> str:
     return " ".join(sentences)
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+def _cut(name: str, longest: int = _LONGEST) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold

@@ -14,7 +14,20 @@ from cortex.draw import FORMATS, draw
 from cortex.draw.columns import columns
 from cortex.draw.layout import layout
 from cortex.draw.picture import picture
-from routing.graph import Balance, Candidate, Cascade, Graph, ProviderEntry, Target
+from routing.graph import (
+    Balance,
+    Candidate,
+    Cascade,
+    Case,
+    Classify,
+    Graph,
+    Node,
+    ProviderEntry,
+    Route,
+    Rules,
+    Target,
+)
+from routing.rules import When
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "draw"
 SUFFIX = {"text": "txt", "mermaid": "mmd", "svg": "svg"}
@@ -28,7 +41,7 @@ def targets(*names: str | tuple[str, float]) -> tuple[Target, ...]:
     return tuple(Target(name) if isinstance(name, str) else Target(*name) for name in names)
 
 
-def graph_of(*providers: ProviderEntry, default: str | None = None, **nodes: Cascade | Balance) -> Graph:
+def graph_of(*providers: ProviderEntry, default: str | None = None, **nodes: Node) -> Graph:
     return Graph(nodes, {each.name: each for each in providers}, default)
 
 
@@ -45,7 +58,34 @@ SHOP = graph_of(
 )
 BARE = graph_of(provider("b", "two", priority=2), provider("a", "one", priority=1, off="no key"))
 BY_PROVIDER = graph_of(provider("a", "one"), provider("b", "two"), default="b", n=Cascade(targets("a")))
-GRAPHS = {"shop": SHOP, "bare": BARE, "by_provider": BY_PROVIDER}
+CHOOSING = graph_of(
+    provider("ollama", "llama3"),
+    provider("groq", "big", "small", off="no key"),
+    default="front",
+    front=Rules(
+        (
+            Case(
+                When(tokens_over=12_000, needs=(("tools", True),), headers=(("x-team", frozenset({"blue"})),)),
+                Target("groq/big"),
+            ),
+            Case(When(clients=frozenset({"client#2"})), Target("groq")),  # the same candidate
+            Case(When(needs=(("vision", True),)), Target("auto")),
+            Case(When(languages=frozenset({"es", "pt"})), Target("ollama")),
+        ),
+        Target("auto"),
+    ),
+    auto=Classify(
+        (
+            Route("coding", Target("coder"), "coding"),
+            Route("<leases> & |contracts|", Target("groq/small"), examples=("Is this lease valid?",)),
+            Route("writing", Target("chat"), "creative"),
+        ),
+        Target("chat"),
+    ),
+    coder=Cascade(targets("groq/big", "ollama")),
+    chat=Cascade(targets("ollama", "groq/small")),
+)
+GRAPHS = {"shop": SHOP, "choosing": CHOOSING, "bare": BARE, "by_provider": BY_PROVIDER}
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -120,6 +160,55 @@ def test_no_arrow_runs_beneath_a_box() -> None:
             assert right <= place.x or place.x + place.width <= left or not place.y <= y <= place.y + place.height
 
 
+def test_ways_of_a_node_that_chooses_are_told_by_what_leads_there_and_drawn_once() -> None:
+    leaving = picture(CHOOSING).leaving
+    assert {arrow.target: arrow.label for arrow in leaving["front"]} == {
+        "groq/big": "over 12,000 tokens, tools, x-team: blue or client#2",
+        "auto": "images or else",
+        "ollama/llama3": "es|pt",
+    }
+    assert [(arrow.target, arrow.label) for arrow in leaving["auto"]] == [
+        ("coder", "coding"),
+        ("groq/small", "<leases> & |contracts|"),
+        ("chat", "writing or unsure"),
+    ]
+
+
+def test_a_node_that_chooses_is_off_only_if_every_way_is() -> None:
+    dead = Classify((Route("a", Target("groq"), "qa"),), Target("groq/small"))
+    graph = graph_of(*CHOOSING.providers.values(), dead=dead, live=Rules((), Target("ollama")))
+    assert picture(graph).boxes["dead"].off == "every candidate is off"
+    assert picture(graph).boxes["live"].off is None
+
+
+def test_svg_tells_its_labels_whole_to_those_who_cannot_see_it_or_point_at_it() -> None:
+    svg = ElementTree.fromstring(draw(CHOOSING, "svg"))
+    whole = "over 12,000 tokens, tools, x-team: blue or client#2"
+    described = svg.findtext("{http://www.w3.org/2000/svg}desc") or ""
+    assert f"front, rules, default model: groq/big {whole}, auto images or else, ollama/llama3 es|pt." in described
+    assert whole in {title.text for title in svg.iter("{http://www.w3.org/2000/svg}title")}
+
+
+@pytest.mark.parametrize("graph", [SHOP, CHOOSING])
+def test_no_label_runs_beneath_a_box(graph: Graph) -> None:
+    svg = ElementTree.fromstring(draw(graph, "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = [
+        tuple(float(rect.attrib[side]) for side in ("x", "y", "width", "height"))
+        for rect in svg.iter(f"{space}rect")
+        if "x" in rect.attrib
+    ]
+    labels = [text for text in svg.findall(f"{space}text") if text.attrib.get("class") == "note"]
+    assert labels
+    for label in labels:
+        left, y = float(label.attrib["x"]), float(label.attrib["y"])
+        title = label.find(f"{space}title")
+        shown = (label.text or "") if title is None else (title.tail or "")
+        right = left + 6.6 * len(shown)
+        for x, top, width, height in boxes:
+            assert right <= x or x + width <= left or not top <= y <= top + height, shown
+
+
 ANY_NAME = st.text(min_size=1, max_size=60)
 
 
@@ -139,6 +228,31 @@ def test_no_name_breaks_a_drawing(models: list[str], reason: str) -> None:
         inside = re.fullmatch(r'  n\d+(?:\["(.*)"\]|\(\["(.*)"\]\))', label)
         assert inside is not None
         assert not re.search(r"""["'`<>&\[\]{}|\\]""", (inside[1] or inside[2]).replace("<br/>", ""))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANY_NAME, min_size=1, max_size=4, unique=True), ANY_NAME)
+def test_no_routes_name_and_no_condition_breaks_a_drawing(names: list[str], value: str) -> None:
+    graph = graph_of(
+        provider("p", *(f"m{place}" for place in range(len(names) + 2))),
+        default="auto",
+        auto=Classify(
+            tuple(Route(name, Target(f"p/m{place}"), "qa") for place, name in enumerate(names)), Target("strict")
+        ),
+        strict=Rules(
+            (Case(When(headers=(("x-team", frozenset({value})),)), Target(f"p/m{len(names)}")),),
+            Target(f"p/m{len(names) + 1}"),
+        ),
+    )
+    svg = ElementTree.fromstring(draw(graph, "svg"))
+    assert sum(1 for _ in svg.iter("{http://www.w3.org/2000/svg}path")) == 1 + len(names) + 3
+
+    arrows = [line for line in draw(graph, "mermaid").splitlines() if "-->" in line]
+    assert len(arrows) == len(names) + 3
+    for arrow in arrows:
+        inside = re.fullmatch(r'  n\d+ -->\|"(.*)"\| n\d+', arrow)
+        assert inside is not None, arrow
+        assert not re.search(r"""["'`<>&\[\]{}|\\]""", inside[1])
 
 
 def test_columns_are_as_wide_as_their_widest_word_and_vanish_when_empty() -> None:
