@@ -126,6 +126,7 @@ async def explain(runtime: Runtime, prompt: str, model: str | None, now: float, 
     choices = NO_CHOICES
     if entry.chooses:
         await runtime.classification.prepare()
+        runtime.classification.within_s = _PATIENCE_S  # the first vector of a process takes longer than the others
         choices = await choose(runtime, chat, entry, record, deadline=now + _PATIENCE_S, headers={})
     plan = walk(graph, entry, state, chat.demand, now, rng, choices)
     steps = tuple(_step(planned, skip, now) for planned, skip in preview(plan, state, chat.demand, now))

@@ -77,6 +77,31 @@ def bad(tmp_path: Path) -> Path:
     return tmp_path
 
 
+CHOOSING = """\
+providers:
+  local: {type: simulated, models: [coder, writer, small]}
+models:
+  front:
+    rules:
+      - {when: {prompt_tokens: {over: 1000}}, to: local/small}
+      - {to: auto}
+  auto:
+    classify:
+      default: local/small
+      routes:
+        coding: {task: coding, to: local/coder}
+        creative: {task: creative, to: local/writer}
+default_model: front
+"""
+POEM = "Write a short poem about the sea at night"
+
+
+@pytest.fixture
+def choosing(tmp_path: Path) -> Path:
+    (tmp_path / "cortex.yaml").write_text(CHOOSING)
+    return tmp_path
+
+
 def words(output: str) -> list[str]:
     """Its lines, with one space between words."""
     return [" ".join(line.split()) for line in output.splitlines()]
@@ -249,6 +274,43 @@ def test_explain_of_an_unknown_model_names_the_nearest(good: Path) -> None:
     assert "'chatt' is not configured; did you mean chat" in done.stderr
 
 
+def test_explain_tells_the_choices(choosing: Path) -> None:
+    done = cortex("explain", POEM, cwd=choosing)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = words(done.stdout)
+    assert "route front > auto" in lines
+    assert "model local/writer" in lines
+    first, second = lines[lines.index("choices") + 1 :][:2]
+    assert first == "front auto by rule: else"
+    assert re.fullmatch(r"auto creative creative \d\.\d\d, coding \d\.\d\d \(needs .+\) by \w+, .+ ms", second)
+    assert POEM not in done.stdout
+
+
+def test_explain_as_json_tells_the_choices(choosing: Path) -> None:
+    told = json.loads(cortex("explain", POEM, "--json", cwd=choosing).stdout)
+    assert (told["model"], told["route"]) == ("local/writer", ["front", "auto"])
+    assert told["rules"] == [{"node": "front", "when": "else", "to": "auto"}]
+    assert [(each["node"], each["route"]) for each in told["classify"]] == [("auto", "creative")]
+    long = cortex("explain", "-", "--json", cwd=choosing, input="word " * 1000)
+    told = json.loads(long.stdout)
+    assert (told["model"], told["classify"]) == ("local/small", [])
+    assert told["rules"] == [{"node": "front", "when": "over 1,000 tokens", "to": "local/small"}]
+
+
+def test_check_and_graph_know_nodes_that_choose(choosing: Path) -> None:
+    lines = words(cortex("check", cwd=choosing).stdout)
+    assert "front rules default model" in lines
+    assert "auto classify" in lines
+    assert cortex("graph", cwd=choosing).stdout.splitlines() == [
+        "front  rules  default model",
+        "├─ over 1,000 tokens → local/small",
+        "└─ else → auto  classify",
+        "   ├─ coding → local/coder",
+        "   ├─ creative → local/writer",
+        "   └─ unsure → local/small",
+    ]
+
+
 # serve
 
 
@@ -289,6 +351,22 @@ def test_serve_says_where_it_listens_and_ends_when_told(good: Path) -> None:
         code, said = ended(process, signal.SIGTERM)
         assert code == 0
         assert "Traceback" not in said
+
+
+def test_a_served_node_classifies_from_the_first_request_on(choosing: Path) -> None:
+    with serving(cwd=choosing) as (process, banner):
+        url = banner[0].split()[4]
+        with urllib.request.urlopen(f"{url}/api/health", timeout=LIMIT_S) as answer:
+            assert json.load(answer)["classifier"] == {"embedder": "builtin", "status": "ready"}
+        body = {"messages": [{"role": "user", "content": POEM}], "stream": False}
+        request = urllib.request.Request(
+            f"{url}/api/chat", data=json.dumps(body).encode(), headers={"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+            assert answer.headers["x-cortex-model"] == "local/writer"
+            assert answer.headers["x-cortex-route"] == "front>auto"
+        code, said = ended(process, signal.SIGTERM)
+        assert (code, "Traceback" in said) == (0, False)
 
 
 def test_the_demo_answers_the_line_that_it_prints(tmp_path: Path) -> None:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from functools import partial
+from pathlib import Path
 from random import Random
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from cortex.build import build
 from cortex.chat import ChatRequest
+from cortex.config.load import load
+from cortex.embedding import builtin
+from cortex.embedding.builtin import BuiltinEmbedder
 from cortex.errors import Fault, FaultKind
 from cortex.explain import ORDER_OF, Explanation, explain
 from cortex.runtime import Runtime
+from cortex.telemetry.log import Log
+from cortex.upstream.transport import HttpTransport
 from routing.graph import Balance, Candidate, Cascade, Graph, ProviderEntry, Target
 from routing.health import Health
 from routing.keys import KeyPool, KeySlot
 from routing.state import RoutingState
 from routing.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cortex.embedding.embedder import Vectors
 
 NOW = 1000.0
 GRAPH = Graph(
@@ -135,3 +149,130 @@ def test_the_text_tells_context_price_and_never_the_prompt() -> None:
     assert "price unknown" in text
     assert "canary" not in text
     assert "canary" not in json.dumps(asked("canary-prompt").as_json())
+
+
+# Nodes that choose
+
+CHOOSING = """\
+providers:
+  local: {type: simulated, models: [coder, writer, lawyer, small, long]}
+models:
+  front:
+    rules:
+      - {when: {prompt_tokens: {over: 1000}}, to: local/long}
+      - {when: {header: {x-team: blue}}, to: local/long}
+      - {when: {language: es}, to: local/writer}
+      - {to: auto}
+  auto:
+    classify:
+      default: local/small
+      routes:
+        coding: {task: coding, to: local/coder}
+        creative: {task: creative, to: writers}
+  writers: {cascade: [local/writer, local/small]}
+  own:
+    classify:
+      default: local/small
+      routes:
+        legal: {to: local/lawyer, threshold: 0.2, examples: ["Is this clause enforceable?", "Review my lease"]}
+default_model: front
+embedder: EMBEDDER
+"""
+CODE = "Write a Python function that reverses a linked list"
+POEM = "Write a short poem about the sea at night"
+
+
+def explained(folder: Path, prompt: str, model: str | None = None, embedder: str = "none") -> Explanation:
+    """As the command does it, with a runtime of its own."""
+
+    async def run() -> Explanation:
+        path = folder / "cortex.yaml"
+        path.write_text(CHOOSING.replace("EMBEDDER", embedder))
+        loaded = load(path, {})
+        assert loaded.config is not None, loaded.problems
+        runtime = build(loaded, None, HttpTransport(), Log(level="error"))
+        try:
+            return await explain(runtime, prompt, model, time.monotonic(), Random(1))
+        finally:
+            runtime.classification.close()
+
+    return asyncio.run(run())
+
+
+def words(text: str) -> list[str]:
+    """Its lines, with one space between words."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "when", "route", "model"),
+    [
+        (POEM, "else", ("front", "auto", "writers"), "local/writer"),
+        (CODE, "else", ("front", "auto"), "local/coder"),
+        ("What is the capital of Australia?", "else", ("front", "auto"), "local/small"),
+        ("Escribe un poema sobre el mar", "es", ("front",), "local/writer"),
+        ("word " * 1000, "over 1,000 tokens", ("front",), "local/long"),
+    ],
+)
+def test_what_a_node_that_chooses_would_choose(
+    tmp_path: Path, prompt: str, when: str, route: tuple[str, ...], model: str
+) -> None:
+    explanation = explained(tmp_path, prompt)
+    assert [(rule.node, rule.when) for rule in explanation.rules] == [("front", when)]
+    assert [each.node for each in explanation.classified] == (["auto"] if "auto" in route else [])
+    assert explanation.first is not None
+    assert (explanation.first.route, explanation.first.candidate.name) == (route, model)
+
+
+def test_choices_are_told_in_json_as_decisions_tell_them(tmp_path: Path) -> None:
+    told: Any = explained(tmp_path, POEM).as_json()
+    assert told["rules"] == [{"node": "front", "when": "else", "to": "auto"}]
+    (judged,) = told["classify"]
+    assert (judged["node"], judged["route"], judged["stage"]) == ("auto", "creative", "features")
+    assert [each["route"] for each in judged["best"]] == ["creative", "coding"]
+    assert judged["best"][0]["p"] >= judged["threshold"]
+    assert json.loads(json.dumps(told)) == told
+    plain: Any = explained(tmp_path, POEM, "local/small").as_json()
+    assert (plain["rules"], plain["classify"]) == ([], [])
+
+
+def test_choices_are_told_in_the_text(tmp_path: Path) -> None:
+    text = words(explained(tmp_path, POEM).as_text())
+    place = text.index("choices")
+    assert text[place + 1] == "front auto by rule: else"
+    assert text[place + 2].startswith("auto creative creative ")
+    assert "by features" in text[place + 2]
+    assert "(needs 0." in text[place + 2]
+    unsure = words(explained(tmp_path, "What is the capital of Australia?", "auto").as_text())
+    assert unsure[unsure.index("choices") + 1].startswith("auto default ")
+    assert "abstained: " in unsure[unsure.index("choices") + 1]
+    assert "choices" not in words(explained(tmp_path, POEM, "writers").as_text())
+
+
+def test_examples_are_compared_by_their_vectors(tmp_path: Path) -> None:
+    explanation = explained(tmp_path, "Is this clause in my lease enforceable?", "own", "builtin")
+    (judged,) = explanation.classified
+    assert (judged.judgement.route, judged.judgement.stage) == ("legal", "examples")
+    assert not [note for note in explanation.notes if note.startswith("embedder")]
+
+
+def test_a_slow_start_of_the_embedder_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(BuiltinEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            time.sleep(0.1)  # four times as long as a request waits
+            return super().embed(texts)
+
+    monkeypatch.setattr(builtin, "BuiltinEmbedder", Slow)
+    (judged,) = explained(tmp_path, "colourless green ideas sleep furiously", "own", "builtin").classified
+    assert "slow" not in (judged.judgement.reason or "")
+
+
+def test_an_embedder_that_cannot_be_loaded_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "BuiltinEmbedder", partial(BuiltinEmbedder, tmp_path))
+    explanation = explained(tmp_path, CODE, "auto", "builtin")
+    assert explanation.first is not None
+    assert explanation.first.candidate.name == "local/coder"
+    (note,) = [note for note in explanation.notes if note.startswith("embedder")]
+    assert note.startswith("embedder: failed, ")
+    assert "cannot be read" in note
+    assert not [note for note in explained(tmp_path, CODE, "local/small", "builtin").notes if "embedder" in note]
