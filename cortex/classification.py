@@ -57,7 +57,7 @@ class Classification:
                 self.classifiers = await asyncio.to_thread(self._made, await self._vectors())
         except (EmbedderError, OSError, ValueError) as error:
             if self._problem != str(error):
-                self._log.error("classify nodes go by words and shapes alone", reason=str(error))
+                self._log.error("classify nodes are not whole", meanwhile=self._meanwhile, reason=str(error))
             self._problem = str(error)
         else:
             self._whole, self._problem = True, None
@@ -84,15 +84,22 @@ class Classification:
         if not self.nodes:
             return None
         status = self.service.status()
-        state = "off" if self.settings.type == "none" else status.state
-        if state == "ready" and not self._whole:
-            state = "failed" if self._problem else "loading"
+        if self._whole:
+            state = "off" if self.settings.type == "none" else status.state
+        else:
+            state = "failed" if self._problem or status.state == "failed" else "loading"
         told: dict[str, Json] = {"embedder": self.settings.type, "status": state}
         if reason := status.reason or self._problem:
             told["reason"] = reason
         if state not in ("ready", "off"):
-            told["meanwhile"] = "prompts are classified by words and shapes alone"
+            told["meanwhile"] = self._meanwhile
         return told
+
+    @property
+    def _meanwhile(self) -> str:
+        if self.classifiers:
+            return "prompts are classified by words and shapes alone"
+        return "every prompt takes its node's default"
 
     def give_way(self, successor: Classification) -> None:
         """Close the embedder, if the successor has not taken it over."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,14 @@ FILE = Path(__file__).with_name("data") / "task_head.npz"
 @cache
 def shipped_head(file: Path = FILE) -> TaskHead:
     """Blocking, some tens of milliseconds. Raises OSError or ValueError if the file is not there, or another's."""
-    with np.load(file, allow_pickle=False) as arrays:
+    try:
+        return _read(file)
+    except (KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{file} is damaged: {type(error).__name__}: {error}; install Cortex again") from error
+
+
+def _read(file: Path) -> TaskHead:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         told = json.loads(str(arrays["told"]))
         weights = {name: arrays[name].astype(np.float32) for name in _WEIGHTS}
         vectors, logits = (arrays[name].astype(np.float32) for name in ("anchor_vectors", "anchor_logits"))
