@@ -33,7 +33,7 @@ from benchmarks.routing_measures import (
 from cortex.embedding.builtin import BuiltinEmbedder
 from cortex.task_head import shipped_head
 from routing.graph import Classify, Route, Target
-from routing.semantic.affinity import stays
+from routing.semantic.affinity import is_remark, stays
 from routing.semantic.classifier import NodeClassifier, node_classifier
 from routing.semantic.features import features_of
 from routing.semantic.head import HASHED, TaskHead
@@ -282,7 +282,8 @@ def conversations(bench: Bench) -> Section:
         for number, turn in enumerate(row["turns"]):
             judgement = judged(bench, classifier, turn["text"])
             if number:
-                judgement = stays(judgement, kept)
+                remark = is_remark(judgement.route, len(turn["text"].split()))
+                judgement = stays(judgement, kept, remark=remark)
                 if turn["route"] != before:
                     switches += 1
                     switched += judgement.route == turn["route"]

@@ -16,7 +16,7 @@ from cortex.telemetry.record import ClassifyRecord, RequestRecord, RuleRecord
 from routing.choices import Choices, first_that_holds, next_choice
 from routing.graph import Classify, Entry, Rules
 from routing.rules import Facts
-from routing.semantic.affinity import stays
+from routing.semantic.affinity import is_remark, stays
 from routing.semantic.features import Features, features_of
 from routing.semantic.judgement import Judgement
 from routing.semantic.turn import clipped
@@ -92,7 +92,7 @@ class _Choosing:
         began = time.monotonic()
         judged = await self._judged(name, self._text, self._features)
         judged = await self._in_conversation(name, node, judged, began)
-        target = node.default if judged.route is None else node.way(judged.route)
+        target = node.default if judged.route is None else node.route(judged.route).to
         self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
         return target.name
 
@@ -126,12 +126,17 @@ class _Choosing:
         if (session or turn.number > 1) and affinity.known(conversation, now):
             route = affinity.route(conversation)
             if route is None or route in (each.name for each in node.routes):  # a reload may have taken it away
-                judged = stays(judged, route)
+                judged = stays(judged, route, remark=self._is_remark(node, judged))
         elif turn.number > 1:
             text = clipped(turn.first)
-            judged = stays(judged, (await self._judged(name, text, features_of(text))).route)
+            route = (await self._judged(name, text, features_of(text))).route
+            judged = stays(judged, route, remark=self._is_remark(node, judged))
         affinity.keep(conversation, judged.route, now)
         return judged
+
+    def _is_remark(self, node: Classify, judged: Judgement) -> bool:
+        task = None if judged.route is None else node.route(judged.route).task
+        return is_remark(task, len(self._turn.text.split()))
 
     def _conversation(self, name: str, session: str | None) -> bytes:
         parts = (self._turn.system, self._turn.first) if session is None else ("session", session)

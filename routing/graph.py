@@ -110,8 +110,8 @@ class Classify:
     def targets(self) -> tuple[Target, ...]:
         return (*(route.to for route in self.routes), self.default)
 
-    def way(self, name: str) -> Target:
-        return next(route.to for route in self.routes if route.name == name)
+    def route(self, name: str) -> Route:
+        return next(route for route in self.routes if route.name == name)
 
 
 Choosing: TypeAlias = Rules | Classify  # one of the targets is the way: the others are no failover

@@ -47,7 +47,7 @@ PRECISION = {
     "qa": 0.80,
     "chat": 0.85,
 }
-CLEAR_PRECISION = 0.97
+CLEAR_PRECISION = 0.90
 _LOWEST, _HIGHEST = 0.45, 0.9
 
 
@@ -210,7 +210,7 @@ def main() -> None:
     told = {
         "thresholds": thresholds(table, softmax(logits["whole"]), PRECISION, _LOWEST, _HIGHEST),
         "seen_thresholds": thresholds(table, softmax(logits["seen"]), PRECISION, _LOWEST, _HIGHEST),
-        "clear": thresholds(table, softmax(logits["seen"]), dict.fromkeys(TASKS, CLEAR_PRECISION), 0.7, 0.995),
+        "clear": thresholds(table, softmax(logits["seen"]), dict.fromkeys(TASKS, CLEAR_PRECISION), 0.55, 0.995),
         "anchors": [[table.prompts[place].task, table.prompts[place].text] for place in chosen],
     }
     shapes = table.shapes

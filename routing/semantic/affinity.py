@@ -10,6 +10,8 @@ from routing.semantic.judgement import Judgement
 KEPT_S = 600.0  # after its last turn
 MOST = 10_000  # conversations and nodes; the oldest goes
 _CLEARLY_OTHER = 0.85  # the probability from which on a new turn is another task
+_LEAST_WORDS = 5  # of a turn that is one
+_LEAST_WORDS_OF_A_QUESTION = 10
 
 
 class Affinity:
@@ -40,10 +42,17 @@ class Affinity:
         self._routes = old._routes
 
 
-def stays(turn: Judgement, route: str | None) -> Judgement:
+def is_remark(task: str | None, words: int) -> bool:
+    """Whether a turn may be said within any task: thanks, a question in passing, a few words. `task`: that it seems to
+    be, if it is one known out of the box."""
+    return task == "chat" or words < _LEAST_WORDS or (task == "qa" and words < _LEAST_WORDS_OF_A_QUESTION)
+
+
+def stays(turn: Judgement, route: str | None, *, remark: bool) -> Judgement:
     """What becomes of a new turn of a conversation that took `route`: it stays, unless it is clearly another task."""
     if turn.route == route:
         return turn
-    if turn.route is not None and turn.best[0][1] >= max(_CLEARLY_OTHER, turn.threshold or 0.0):
+    sure = turn.route is not None and turn.best[0][1] >= max(_CLEARLY_OTHER, turn.threshold or 0.0)
+    if sure and not remark:
         return turn
     return replace(turn, route=route, stage="affinity", reason="the conversation stays where it is")

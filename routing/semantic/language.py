@@ -134,6 +134,7 @@ _COMMON: Mapping[str, str] = {
 _LETTERS: Mapping[str, str] = {
     "ñ": "es", "¿": "es", "¡": "es", "ã": "pt", "õ": "pt", "ß": "de", "ù": "fr it", "œ": "fr", "ł": "pl",
     "ą": "pl", "ę": "pl", "ś": "pl", "ż": "pl", "ź": "pl", "ő": "hu", "ű": "hu", "ğ": "tr", "ş": "tr ro", "ı": "tr",
+    "ä": "de sv fi", "ö": "de sv fi hu tr", "ü": "de tr hu", "ç": "fr pt tr ca",
     "å": "sv da no", "ø": "da no", "æ": "da no", "ř": "cs", "ě": "cs", "ů": "cs", "č": "cs", "ț": "ro", "ș": "ro",
     "ă": "ro vi", "ơ": "vi", "ư": "vi", "đ": "vi", "ạ": "vi", "ế": "vi", "ộ": "vi", "ò": "it ca", "ì": "it",
 }  # fmt: skip

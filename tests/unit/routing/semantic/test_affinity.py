@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routing.semantic.affinity import KEPT_S, MOST, Affinity, stays
+from routing.semantic.affinity import KEPT_S, MOST, Affinity, is_remark, stays
 from routing.semantic.judgement import Judgement
 
 
@@ -108,12 +108,33 @@ def turn(route: str | None, probability: float, threshold: float | None = 0.5) -
 def test_a_turn_stays_unless_it_is_clearly_another_task(
     new: Judgement, taken: str | None, route: str | None, stage: str
 ) -> None:
-    judged = stays(new, taken)
+    judged = stays(new, taken, remark=False)
     assert (judged.route, judged.stage) == (route, stage)
     assert (judged.best, judged.threshold) == (new.best, new.threshold)
     assert (judged.reason is not None) is (stage == "affinity")
 
 
 def test_a_turn_without_words_stays_too() -> None:
-    judged = stays(Judgement(None, (), None, "abstained", "there is no text to read"), "coding")
+    judged = stays(Judgement(None, (), None, "abstained", "there is no text to read"), "coding", remark=True)
     assert (judged.route, judged.stage) == ("coding", "affinity")
+
+
+def test_a_remark_moves_no_conversation_however_clear_it_is() -> None:
+    judged = stays(turn("chat", 0.99), "coding", remark=True)
+    assert (judged.route, judged.stage) == ("coding", "affinity")
+    assert stays(turn("coding", 0.99), "coding", remark=True).stage == "embedding"
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "remark"),
+    [
+        ("chat", 40, True),  # thanks, a feeling: said within any task
+        ("coding", 4, True),  # "now in Rust please"
+        ("coding", 5, False),
+        ("qa", 9, True),  # a question in passing
+        ("qa", 10, False),
+        (None, 5, False),  # a route of one's own
+    ],
+)
+def test_what_is_a_remark(task: str | None, words: int, remark: bool) -> None:
+    assert is_remark(task, words) is remark
