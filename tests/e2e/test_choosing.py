@@ -140,6 +140,7 @@ async def gateway(upstream: Upstream) -> AsyncIterator[Gateway]:
         "coders": {"cascade": ["up/coder", "up/m2"]},
         "plain": {"cascade": ["up/m3"]},
         "pick": by_task(threshold=0),
+        "twin": by_task(),
     }
     async with Gateway(choosing(upstream.url, models, default_model="auto", server=CLIENTS)) as gateway:
         gateway.client.headers.update(key("one"))
@@ -322,7 +323,7 @@ async def test_without_what_went_before_the_same_turn_takes_the_default(gateway:
     # Neither another system prompt, nor another client, nor another node has had this conversation.
     assert (await ask(gateway, CODE, UNCLEAR, system="Be kind.")).model == "rest"
     assert (await ask(gateway, CODE, UNCLEAR, system="Be brief.", headers=key("two"))).model == "rest"
-    other = await ask(gateway, CODE, UNCLEAR, system="Be brief.", model="deep")
+    other = await ask(gateway, CODE, UNCLEAR, system="Be brief.", model="twin")
     assert (other.model, other.judged["stage"]) == ("rest", "abstained")
 
 

@@ -28,12 +28,14 @@ def test_what_was_learnt_survives_a_reload_by_name() -> None:
     old.load.measured("a/m", 2, 0, stream=True)
     old.retries.active = 3
     old.turn("chat")
+    old.affinity.keep(b"conversation", "coding", 0)
     new = state(graph({"chat": balance("round_robin", "b"), "new": balance("round_robin", "a")}, "abd"))
     new.carry_over(old)
     assert new.health.standing("a/m", 0) is Standing.EJECTED
     assert new.pools["b"].blocked_until("m", 0) == 900
     assert new.pools["d"].free("m", 0)
     assert (new.load.latency_s("a/m", stream=True), new.load.in_flight("a/m")) == (2, 0)
+    assert new.affinity.known(b"conversation", 1)
     assert (new.turn("chat"), new.turn("new"), new.retries.active) == (1, 0, 0)
 
 

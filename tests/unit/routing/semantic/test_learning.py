@@ -92,7 +92,7 @@ def test_what_is_known_beforehand_and_wrong_is_made_up_for() -> None:
 def test_a_weight_is_worth_as_many_rows() -> None:
     rows, labels = clouds(9, 0.8)
     twice = np.concatenate([rows, rows[:1], rows[:1]]), np.concatenate([labels, labels[:1], labels[:1]])
-    weights = np.array([3, *[1] * 8], np.float32) / 11
+    weights = np.array([3 / 11, *[1 / 11] * 8], np.float32)
     repeated = fit(*twice, even(11), none(11), 1e-2, steps=3000)
     weighed = fit(rows, labels, weights, none(9), 1e-2, steps=3000)
     assert np.allclose(repeated, weighed, atol=0.01)
@@ -102,7 +102,7 @@ def test_a_weight_is_worth_as_many_rows() -> None:
 def test_a_row_without_weight_says_nothing() -> None:
     rows, labels = clouds(9)
     wrong = np.concatenate([rows, rows]), np.concatenate([labels, (labels + 1) % CLASSES])
-    weights = np.concatenate([even(9), np.zeros(9, np.float32)])
+    weights = np.array([1 / 9] * 9 + [0] * 9, np.float32)
     assert np.allclose(fit(*wrong, weights, none(18), 1e-2), fit(rows, labels, even(9), none(9), 1e-2), atol=0.01)
 
 
