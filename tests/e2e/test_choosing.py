@@ -316,15 +316,27 @@ async def test_a_conversation_stays_with_its_route(gateway: Gateway) -> None:
     assert found.judged["reason"]
 
 
-async def test_without_what_went_before_the_same_turn_takes_the_default(gateway: Gateway) -> None:
+async def test_a_turn_alone_is_judged_by_itself(gateway: Gateway) -> None:
     assert (await ask(gateway, UNCLEAR)).model == "rest"
     assert (await ask(gateway, "Tell me", UNCLEAR)).model == "rest"
-    assert (await turns(gateway, CODE, UNCLEAR, system="Be brief.")).model == "coder"
-    # Neither another system prompt, nor another client, nor another node has had this conversation.
-    assert (await ask(gateway, CODE, UNCLEAR, system="Be kind.")).model == "rest"
-    assert (await ask(gateway, CODE, UNCLEAR, system="Be brief.", headers=key("two"))).model == "rest"
-    other = await ask(gateway, CODE, UNCLEAR, system="Be brief.", model="twin")
-    assert (other.model, other.judged["stage"]) == ("rest", "abstained")
+
+
+async def test_a_conversation_that_is_not_known_here_takes_the_route_of_its_first_turn(gateway: Gateway) -> None:
+    """It began on another worker, before a restart, or long ago."""
+    found = await ask(gateway, CODE, "thanks", UNCLEAR)
+    assert (found.model, found.judged["route"], found.judged["stage"]) == ("coder", "coding", "affinity")
+    moved = await ask(gateway, CODE, "thanks", UNCLEAR, POEM)
+    assert (moved.model, moved.judged["stage"]) == ("writer", "features")
+
+
+async def test_a_conversation_is_a_clients_a_nodes_and_of_one_system_prompt(gateway: Gateway) -> None:
+    said = (CODE, POEM, UNCLEAR)
+    assert (await turns(gateway, *said, system="Be brief.")).model == "writer"
+    # Elsewhere nobody has heard of it: it is as its first turn was.
+    assert (await ask(gateway, *said, system="Be kind.")).model == "coder"
+    assert (await ask(gateway, *said, system="Be brief.", headers=key("two"))).model == "coder"
+    assert (await ask(gateway, *said, system="Be brief.", model="twin")).model == "coder"
+    assert (await ask(gateway, *said, system="Be brief.")).model == "writer"
 
 
 async def test_a_clearly_other_task_moves_the_conversation(gateway: Gateway) -> None:
@@ -362,12 +374,12 @@ async def test_a_session_without_a_name_is_none(gateway: Gateway) -> None:
 
 
 async def test_a_conversation_is_forgotten_after_its_time(gateway: Gateway) -> None:
-    await ask(gateway, CODE)
+    assert (await turns(gateway, CODE, POEM, UNCLEAR)).model == "writer"
     affinity = gateway.app.runtime.state.affinity
     ((conversation_id, (route, until)),) = affinity._routes.items()
-    assert route == "coding"
+    assert route == "creative"
     affinity.keep(conversation_id, route, until - 1200)  # as if it were ten minutes ago
-    assert (await ask(gateway, CODE, UNCLEAR)).model == "rest"
+    assert (await ask(gateway, CODE, POEM, UNCLEAR)).model == "coder"
 
 
 async def test_requests_without_words_leave_a_conversation_where_it_is(gateway: Gateway) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
@@ -19,13 +18,10 @@ from cortex.embedding.service import MAX_WAITING
 from cortex.reload import Reloader
 from tests.support import upstream_openai as openai
 from tests.support.choosing import CODE, POEM, UNCLEAR, ask, by_task, choosing, conversation
-from tests.support.embedder import GIVE_UP_S, workers
+from tests.support.embedder import GIVE_UP_S, Obstinate, workers
 from tests.support.gateway import Gateway
 from tests.support.served import an_upstream
 from tests.support.upstream import Upstream
-
-if TYPE_CHECKING:
-    from cortex.embedding.embedder import Vectors
 
 upstream = an_upstream(openai.speaking(["Hel", "lo"]))
 
@@ -46,24 +42,6 @@ def by_examples(**more: Any) -> dict[str, Any]:
         "travel": {"to": "up/m1", "examples": list(TRAVEL), "threshold": 0.2},
     }
     return {"classify": {"routes": routes, "default": "up/rest", **more}}
-
-
-class Obstinate(BuiltinEmbedder):
-    """The built-in embedder, which can be held up or told to fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.free = threading.Event()
-        self.free.set()
-        self.error: Exception | None = None
-        self.asked: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        self.asked += texts
-        assert self.free.wait(GIVE_UP_S), "never let go"
-        if self.error is not None:
-            raise self.error
-        return super().embed(texts)
 
 
 @pytest.fixture
@@ -141,12 +119,13 @@ async def test_an_embedder_that_cannot_be_loaded_fails_no_request_and_is_told(
             assert found.judged["stage"] in ("features", "abstained")
         found = await ask(gateway, LEGAL[0], model="own")
         assert (found.model, found.judged["stage"]) == ("m0", "examples")  # by their words alone
-        assert await gateway.app.runtime.classification.prepare() is False
+        await gateway.app.runtime.classification.prepare()
+        assert (await health(gateway))["status"] == "failed"  # it is not tried again at once
 
         monkeypatch.setattr(builtin, "BuiltinEmbedder", BuiltinEmbedder)
         service = gateway.app.runtime.classification.service
         service._retry_at = 0.0  # as if a minute had passed
-        assert await gateway.app.runtime.classification.prepare() is True
+        await gateway.app.runtime.classification.prepare()
         assert await health(gateway) == {"embedder": "builtin", "status": "ready"}
 
 

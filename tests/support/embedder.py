@@ -1,13 +1,19 @@
-"""A scripted embedder: it blocks its thread until it is let go, fails when told to, and notes what it was asked."""
+"""Embedders that block their thread until they are let go, fail when told to, and note what they were asked."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cortex.embedding.builtin import BuiltinEmbedder
+
+if TYPE_CHECKING:
+    from cortex.embedding.embedder import Vectors
 
 GIVE_UP_S = 30.0
 
@@ -43,6 +49,24 @@ class ScriptedEmbedder:
         if self.error is not None:
             raise self.error
         return np.stack([vector_of(text) for text in texts])
+
+
+class Obstinate(BuiltinEmbedder):
+    """The built-in embedder, which can be held up or told to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+        self.error: Exception | None = None
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        self.asked += texts
+        assert self.free.wait(GIVE_UP_S), "never let go"
+        if self.error is not None:
+            raise self.error
+        return super().embed(texts)
 
 
 def workers() -> list[threading.Thread]:
