@@ -37,6 +37,7 @@ from routing.semantic.affinity import is_remark, stays
 from routing.semantic.classifier import NodeClassifier, node_classifier
 from routing.semantic.features import features_of
 from routing.semantic.head import HASHED, TaskHead
+from routing.semantic.judgement import Judgement
 from routing.semantic.learning import softmax
 from routing.semantic.lexicon import TASKS
 from routing.semantic.turn import clipped, embedded
@@ -234,13 +235,13 @@ def intents(bench: Bench) -> Section:
         outside = [judged(bench, classifier, text) for text, _ in told["oos_test"]]
         found.append(
             {
-                "accuracy": np.mean([judgement.best[0][0] == intent for judgement, intent in inside]),
+                "accuracy": np.mean([_best(judgement)[0] == intent for judgement, intent in inside]),
                 "in_scope_routed_right": np.mean([judgement.route == intent for judgement, intent in inside]),
                 "out_of_scope_to_default": np.mean([judgement.route is None for judgement in outside]),
                 "auroc": area_under_curve(
-                    [judgement.best[0][1] for judgement, _ in inside], [judgement.best[0][1] for judgement in outside]
+                    [_best(judgement)[1] for judgement, _ in inside], [_best(judgement)[1] for judgement in outside]
                 ),
-                "threshold": inside[0][0].threshold,
+                "threshold": next(judgement.threshold for judgement, _ in inside if judgement.threshold is not None),
             }
         )
     return {name: round(float(np.mean([each[name] for each in found])), 4) for name in found[0]}
@@ -298,6 +299,10 @@ def conversations(bench: Bench) -> Section:
         "switches_followed": round(switched / switches, 4),
         "moved_without_need": round(moved / (turns - switches), 4),
     }
+
+
+def _best(judgement: Judgement) -> tuple[str | None, float]:
+    return judgement.best[0] if judgement.best else (None, 0.0)
 
 
 def _share(found: Any) -> float | None:

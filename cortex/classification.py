@@ -55,10 +55,12 @@ class Classification:
                 self.classifiers = await asyncio.to_thread(self._made, None)
             if self.settings.type != "none":
                 self.classifiers = await asyncio.to_thread(self._made, await self._vectors())
-        except (EmbedderError, OSError, ValueError) as error:
-            if self._problem != str(error):
-                self._log.error("classify nodes are not whole", meanwhile=self._meanwhile, reason=str(error))
-            self._problem = str(error)
+        except Exception as error:  # noqa: BLE001 - the supervision point of all that makes a classifier
+            expected = isinstance(error, EmbedderError | OSError | ValueError)
+            problem = str(error) if expected else f"{type(error).__name__}: {error}"
+            if self._problem != problem:
+                self._log.error("classify nodes are not whole", meanwhile=self._meanwhile, reason=problem)
+            self._problem = problem
         else:
             self._whole, self._problem = True, None
 
@@ -137,7 +139,10 @@ class Classification:
         if vectors is not None and self.settings.type != "builtin":
             head = head.over(vectors)
         languages = None if self._multilingual else SUPPORTED
-        return {name: node_classifier(node, head, vectors, languages) for name, node in self.nodes.items()}
+        return {
+            name: node_classifier(node, head, vectors, languages, self.classifiers.get(name))
+            for name, node in self.nodes.items()
+        }
 
 
 async def keep_prepared(app: App) -> None:

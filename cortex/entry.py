@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from cortex.errors import bad_request
 from cortex.operation import Operation
 from cortex.refusal import unknown_name
 from cortex.runtime import Runtime
@@ -36,6 +37,14 @@ def plan_for(runtime: Runtime, operation: Operation, entry: Entry, choices: Choi
     if pinned is None:
         return plan
     kept = tuple(planned for planned in plan.planned if planned.candidate.provider == pinned)
+    if not kept and entry.chooses:
+        raise bad_request(
+            f"{entry.name!r} leads this request to no model of the provider {pinned!r}; leave `provider` out, or name "
+            "one of its models",
+            status=404,
+            code="model_not_found",
+            param="provider",
+        )
     if not kept:
         raise unknown_name(runtime.graph, operation.model or "")
     return Plan(entry, kept)

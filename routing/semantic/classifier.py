@@ -122,10 +122,15 @@ def node_classifier(
     head: TaskHead,
     vectors: Mapping[str, Vector] | None,
     languages: frozenset[str] | None = SUPPORTED,
+    before: NodeClassifier | None = None,
 ) -> NodeClassifier:
-    """`vectors` are those of `texts_to_embed`; None: there is no embedder."""
+    """`vectors` are those of `texts_to_embed`; None: there is no embedder. `before`: the same node's without vectors,
+    so that what it has learnt is not learnt again."""
     taught = bool(node.none or any(route.examples for route in node.routes))
-    seen = _known(node, head, None) if taught else _Known(None, _task_thresholds(node, head, head.seen_thresholds))
+    if before is not None:
+        seen = before.seen
+    else:
+        seen = _known(node, head, None) if taught else _Known(None, _task_thresholds(node, head, head.seen_thresholds))
     if vectors is None:
         return NodeClassifier(node, head, seen, None, languages)
     whole = _known(node, head, vectors) if taught else _Known(None, _task_thresholds(node, head, head.thresholds))

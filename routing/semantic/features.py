@@ -1,6 +1,6 @@
 """What can be seen of a prompt without a model: its shape, telling words, and hashed words and word pairs.
 
-Takes tens of microseconds for 700 characters, and time in proportion to the length.
+Takes a tenth of a millisecond for a sentence, half of one for 700 characters: time in proportion to the length.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("operators", re.compile(r"[0-9a-z)\]] ?[=+*/^<>×÷−-] ?[0-9a-z(\[]", re.IGNORECASE)),
     ("latex", re.compile(r"\\[a-z]{2,}|\$[^$\n]{1,80}\$|[∑∫√π≤≥∞]")),
     ("fences", re.compile(r"```")),
-    ("statements", re.compile(r"[;{}]\s*$|^\s*(?:def|class|import|from|return|const|let|var|public|#include)\b", re.M)),
+    (
+        "statements",
+        re.compile(r"[;{}][ \t]*$|^[ \t]*(?:def|class|import|from|return|const|let|var|public|#include)\b", re.M),
+    ),
     ("calls", re.compile(r"\w\(\S{0,40}\)|\w\.\w+\(")),
     ("code signs", re.compile(r"=>|->|==|!=|::|&&|\|\||</|/>|\+=|\[\]|\{\}|#!|--\w")),
     ("identifiers", re.compile(r"\b(?:[a-z]+[A-Z]\w*|[a-z]+_[a-z_0-9]+)\b")),
-    ("files", re.compile(r"\b[\w-]+\.(?:py|[jt]sx?|java|go|rs|rb|php|c(?:pp|s|ss)?|h|sh|sql|json|ya?ml|html|md)\b")),
+    ("files", re.compile(r"(?<![\w-])[\w-]+\.(?:py|[jt]sx?|java|go|rs|rb|php|c(?:pp|ss?)?|h|sh|sql|json|ya?ml|md)\b")),
     ("errors", re.compile(r"\b\w*(?:Error|Exception)\b|\bline \d+|\bat \w+\.\w+")),
     ("sql", re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|JOIN|WHERE|CREATE TABLE|GROUP BY)\b")),
     ("question marks", re.compile(r"[?？]")),
     ("exclamation marks", re.compile(r"!")),
     ("quotes", re.compile(r"[\"“”«»„]")),
     ("options", re.compile(r"(?:^|\s)\(?[A-E][).] ?\S", re.M)),
-    ("list items", re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.M)),
+    ("list items", re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])\s", re.M)),
     ("lines", re.compile(r"\n")),
     ("blank lines", re.compile(r"\n\s{0,8}\n")),
     ("material", re.compile(r":\s*(?:\n|[\"“'«]|[A-ZÁÉÍÓÚ¿¡])")),

@@ -298,6 +298,12 @@ async def test_a_pinned_provider_is_asked_for_what_was_chosen(upstream: Upstream
         async with gateway.client.post("/api/chat", json=body) as response:
             assert response.status == 200
             assert response.headers["x-cortex-model"] == "other/o1"
+        body["messages"] = conversation(POEM)  # the default, which has no model of the provider
+        async with gateway.client.post("/api/chat", json=body) as response:
+            assert response.status == 404
+            error = (await response.json())["error"]
+            assert "'auto' leads this request to no model of the provider 'other'" in error["message"]
+            assert error["code"] == "model_not_found"
 
 
 # Conversations

@@ -175,7 +175,7 @@ def test_without_a_vector_it_is_judged_as_at_sight(whole: NodeClassifier, at_sig
 
 
 def test_the_way_of_a_route(whole: NodeClassifier) -> None:
-    assert whole.node.way("math") == Target("math")
+    assert whole.node.route("math").to == Target("math")
     assert not whole.learns
 
 
