@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-STEPS = 80
+STEPS = 120
 _SMALL = 1e-4  # a step that changes no weight by more is the last
 
 
