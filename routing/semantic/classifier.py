@@ -23,7 +23,7 @@ from routing.semantic.turn import clipped, embedded
 
 _CLEARLY_NONE = 0.97  # the share of what has no route, from which on no vector is asked for
 _USUAL_THRESHOLD = 0.5  # of a route of one's own
-_LOWEST, _HIGHEST = 0.3, 0.8  # between which examples may move it
+_LOWEST, _HIGHEST = 0.32, 0.8  # between which examples may move it
 _PASSING = 0.98  # of one's own examples, held out, get through a calibrated threshold
 
 
