@@ -25,7 +25,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
-def perform(measure: Callable[[Stage], Outcome], json_file: Path | None) -> int:
+def perform(measure: Callable[[Stage], Outcome], json_file: Path | None, plots: Path | None = None) -> int:
     """Measure, tell, and give the exit status: 0 if every answer was right, 1 if not or if a server failed."""
     directory = Path(tempfile.mkdtemp(prefix="cortex-bench-"))
     try:
@@ -35,6 +35,10 @@ def perform(measure: Callable[[Stage], Outcome], json_file: Path | None) -> int:
         return 1
     if json_file is not None:
         json_file.write_text(json.dumps(outcome.document(), indent=2) + "\n")
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        for name, plot in outcome.plots.items():
+            (plots / name).write_text(plot)
     print(outcome.text())
     if outcome.errors:
         print(f"logs are in {directory}", file=sys.stderr)

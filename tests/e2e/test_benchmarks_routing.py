@@ -1,0 +1,167 @@
+"""The benchmarks of routing: no prompt is judged by its own label, every answer is checked, a whole run tells all.
+
+Nothing here looks at a time, nor at how good a figure is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.choice_curve import Curve
+from benchmarks.choice_methods import LABELLED, kind_told
+from benchmarks.choice_splits import Split, crossed, drawn, measured, unseen_kinds
+from benchmarks.choice_tables import STRONG, WEAK, Prompts, groups_of
+from tests.support.benchmark import command
+
+GROUPS = st.lists(st.integers(0, 12), min_size=8, max_size=30).filter(lambda groups: len(set(groups)) >= 4)
+
+
+def prompts(count: int = 40, seed: int = 0) -> Prompts:
+    rng = np.random.default_rng(seed)
+
+    def rows(width: int) -> np.ndarray:
+        made = rng.normal(size=(count, width)).astype(np.float32)
+        return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+    return Prompts(
+        texts=[f"prompt {number}" for number in range(count)],
+        kinds=np.array([f"kind {number % 4}" for number in range(count)]),
+        weak=rng.integers(0, 2, count).astype(np.float64),
+        strong=np.ones(count),
+        groups=np.arange(count) // 2,
+        vectors=rows(8),
+        whole=rows(8),
+        shapes=rows(5),
+        tasks=np.abs(rows(7)),
+    )
+
+
+def test_the_curve_of_a_score_that_tells_nothing_is_straight() -> None:
+    curve = Curve(np.zeros(4), np.array([1.0, 0.0, -1.0, 1.0]))
+    assert curve.apgr == pytest.approx(0.5)
+    assert (curve.cpt(0.5), curve.cpt(0.8)) == (pytest.approx(0.5), pytest.approx(0.8))
+
+
+def test_the_curve_goes_by_the_score_and_takes_equal_scores_together() -> None:
+    gains = np.array([0.0, 1.0, 0.0, 1.0])
+    assert Curve(np.array([1.0, 4, 2, 3]), gains).apgr == pytest.approx(0.75)
+    assert Curve(np.array([4.0, 1, 3, 2]), gains).apgr == pytest.approx(0.25)
+    assert Curve(np.array([1.0, 2, 2, 1]), gains).apgr == pytest.approx(0.5)
+    assert Curve(np.array([1.0, 4, 2, 3]), gains).cpt(0.8) == pytest.approx(0.4)
+    low, high = Curve(np.array([1.0, 4, 2, 3]), gains).interval(50, np.random.default_rng(0))
+    assert low <= 0.75 <= high
+
+
+def apart(groups: np.ndarray, split: Split) -> bool:
+    known, asked = split
+    return len(asked) > 0 and not set(groups[known]) & set(groups[asked])
+
+
+@given(GROUPS, st.integers(2, 4), st.integers(0, 5))
+def test_prompts_of_one_group_are_on_one_side(numbers: list[int], parts: int, seed: int) -> None:
+    groups = np.array(numbers)
+    for (split,) in drawn(groups, 2, 3, seed):
+        assert len(split[0]) == 2
+        assert apart(groups, split)
+    for splits in crossed(groups, parts, 2, seed):
+        assert all(apart(groups, split) for split in splits)
+        assert sorted(np.concatenate([asked for _, asked in splits])) == list(range(len(groups)))
+
+
+def test_no_label_is_of_a_subject_that_is_asked() -> None:
+    some = prompts()
+    splits = unseen_kinds(some, 5)
+    assert sorted(np.concatenate([asked for _, asked in splits])) == list(range(len(some)))
+    for known, asked in splits:
+        assert 0 < len(known) <= 5
+        assert not set(some.kinds[known]) & set(some.kinds[asked])
+        assert apart(some.groups, (known, asked))
+
+
+@pytest.mark.parametrize("method", [*LABELLED.values(), kind_told])
+def test_a_score_owes_nothing_to_the_prompts_own_label(method: object) -> None:
+    some = prompts()
+    splits = crossed(some.groups, len(some), 1)[0]
+    known, asked = splits[0]
+    other = some.strong.copy()
+    other[asked] = -7.0
+    told = [method(each.at(known), each.at(asked)) for each in (some, replace(some, strong=other))]  # type: ignore[operator]
+    assert np.array_equal(*told)
+    assert measured(some, [splits], method).apgr  # type: ignore[arg-type]
+
+
+def test_what_is_nearly_the_same_is_of_one_group_also_by_way_of_others() -> None:
+    angles = np.array([0.0, 0.25, 0.5, 2.0])  # radians: neighbours are alike, the first and the third are not
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert list(groups_of(vectors)) == [0, 0, 0, 3]
+
+
+def _tables(folder: Path) -> Path:
+    """RouteLLM's files with a few prompts of our own. The strong model is right wherever a number is odd."""
+
+    def write(path: Path, subject: str, count: int) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["prompt", WEAK, STRONG])
+            for number in range(count):
+                weak, strong = number % 3 == 0, number % 2 == 1 or number % 3 == 0
+                writer.writerow([f"What is the {number}th of {subject}?\nA. {number}\nB. none", weak, strong])
+
+    def lines(path: Path, rows: list[dict[str, object]]) -> None:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    for name in ("mmlu", "gsm8k", "mt_bench"):
+        (folder / "routellm" / name).mkdir(parents=True)
+    mmlu, gsm8k, mt_bench = ((folder / "routellm" / name) for name in ("mmlu", "gsm8k", "mt_bench"))
+    for subject in ("birds", "rivers", "kings of France", "prime numbers", "cheeses", "planets"):
+        write(mmlu / f"mmlu_{subject.replace(' ', '_')}.csv", subject, 8)
+    lines(mmlu / "contaminated_prompts.jsonl", [{"eval_prompt": "What is the 7th of birds?\nA. 7\nB. none"}])
+    write(gsm8k / "gsm8k_responses.csv", "apples that Ann has left", 16)
+    lines(gsm8k / "contaminated_prompts.jsonl", [])
+    turns = [f"Write {thing}." for thing in ("a poem", "a loop in Rust", "a proof", "a letter", "a plan", "a joke")]
+    questions = [
+        {"question_id": number, "category": f"c{number % 3}", "turns": [turn, "Shorter."]}
+        for number, turn in enumerate(turns)
+    ]
+    lines(mt_bench / "question.jsonl", questions)
+    lines(
+        mt_bench / "judgements.jsonl",
+        [
+            {"question_id": number, "model": model, "turn": turn, "score": 8 if model == STRONG else number + turn}
+            for number in range(len(turns))
+            for model in (WEAK, STRONG)
+            for turn in (1, 2)
+        ],
+    )
+    lines(mt_bench / "contaminated_prompts.jsonl", [{"eval_prompt": turns[-1]}])
+    return folder
+
+
+def test_a_whole_run_of_the_choice_between_two_models(tmp_path: Path) -> None:
+    options = ("--data", str(_tables(tmp_path / "data")), "--rounds", "2", "--plots", str(tmp_path / "plots"))
+    code, printed, document = command(tmp_path / "figures.json", "model_choice", *options)
+    assert (code, document["errors"]) == (0, [])
+    # Those that RouteLLM calls contaminated are not among them.
+    assert {name: facts["prompts"] for name, facts in document["prompts"].items()} == {
+        "mmlu": 47,
+        "gsm8k": 16,
+        "mt_bench": 5,
+    }
+    assert document["settings"]["labels"] == 23
+    for section in document["same_table"].values():
+        assert {"random", "the longer prompt (no labels)", *LABELLED, "the best possible"} <= set(section)
+    assert set(document["cross_table"]) == {
+        "MMLU → GSM8K", "MMLU → MT-Bench", "GSM8K → MMLU", "GSM8K → MT-Bench", "both → MT-Bench"
+    }  # fmt: skip
+    assert "RouteLLM, best" in printed
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        "model-choice-mmlu.svg", "model-choice-gsm8k.svg", "model-choice-mt-bench.svg"
+    }  # fmt: skip
