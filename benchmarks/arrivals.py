@@ -16,8 +16,9 @@ import random
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import cast
 
 import uvloop
@@ -26,6 +27,7 @@ from benchmarks.exchange import SCENARIOS
 from benchmarks.figures import percentile
 from benchmarks.load import AnswerReader
 from benchmarks.processes import fine_cpu_s, waited_s
+from benchmarks.prompts import for_ever
 
 HOST = "127.0.0.1"
 _SCENARIO = SCENARIOS["json"]
@@ -52,6 +54,7 @@ class ArrivalResult:
     server_waited_s: float
     errors: dict[str, int]
     first_error: str
+    began_s: float = 0.0  # on the clock that all processes share
 
 
 def schedule(rate: float, seconds: float, seed: int = 0) -> Iterator[float]:
@@ -76,7 +79,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, intended: float) -> None:
         self._intended = intended
-        self._transport.write(self._run.request)
+        self._transport.write(next(self._run.requests))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -113,8 +116,8 @@ class _Connection(asyncio.Protocol):
 class _Run:
     """What the connections share: the schedule's backlog, idle connections, the tally."""
 
-    def __init__(self) -> None:
-        self.request = _SCENARIO.request()
+    def __init__(self, requests: Iterable[bytes]) -> None:
+        self.requests = iter(requests)
         self.sent = 0
         self.answered = 0
         self.latencies_s: list[float] = []
@@ -183,7 +186,7 @@ class _Run:
 
 async def _load(options: argparse.Namespace) -> ArrivalResult:
     loop = asyncio.get_running_loop()
-    run = _Run()
+    run = _Run(for_ever() if options.prompts else repeat(_SCENARIO.request()))
     opened = 0
 
     async def connect() -> None:
@@ -224,6 +227,7 @@ async def _load(options: argparse.Namespace) -> ArrivalResult:
         server_waited_s=waited_after - waited_before,
         errors=dict(run.errors),
         first_error=run.first_error,
+        began_s=began,
     )
 
 
@@ -235,6 +239,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--patience", type=float, default=20.0, metavar="S", help="for answers under way after that (20)"
     )
+    parser.add_argument("--prompts", action="store_true", help="send prompts, no two the same, not one request")
     parser.add_argument("--watch", type=int, metavar="PID", required=True, help="the process to measure")
     return parser.parse_args()
 

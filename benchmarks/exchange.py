@@ -44,12 +44,7 @@ class Scenario:
 
     def request(self) -> bytes:
         """The one request that every connection repeats, head and body."""
-        body = _request_body(self)
-        head = (
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer {CLIENT_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
+        return post(_request_body(self))
 
     def fault(self, status: int, body: bytes) -> str | None:
         """Why this is not the whole and right answer, in a few words; None if it is."""
@@ -84,6 +79,15 @@ SCENARIOS = {
         Scenario("body-100k", "JSON, 64 connections, request bodies of 100 KB", 64, body_bytes=100_000, default=False),
     )
 }
+
+
+def post(body: bytes) -> bytes:
+    """A chat request, head and body."""
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {CLIENT_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _request_body(scenario: Scenario) -> bytes:

@@ -212,8 +212,8 @@ def _cells(each: Measured) -> list[str]:
 
 
 def _spread(each: Measured) -> str:
-    low, high = min(each.apgr), max(each.apgr)
-    return f"{each.mean:.3f}" + (f" ({low:.3f}–{high:.3f})" if high > low else "")
+    low, high = f"{min(each.apgr):.3f}", f"{max(each.apgr):.3f}"
+    return f"{each.mean:.3f}" + (f" ({low}–{high})" if low != high else "")
 
 
 def _grid(title: str, rows: Mapping[str, Section]) -> Table:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,11 @@ from benchmarks.choice_curve import Curve
 from benchmarks.choice_methods import LABELLED, kind_told
 from benchmarks.choice_splits import Split, crossed, drawn, measured, unseen_kinds
 from benchmarks.choice_tables import STRONG, WEAK, Prompts, groups_of
-from tests.support.benchmark import command
+from benchmarks.exchange import completion
+from benchmarks.prompt_load import PromptResult
+from benchmarks.prompts import Prompt, for_ever, varied, workload
+from benchmarks.routing_timings import CLASSIFIED, NEW, PLAIN, Timed, stages_of
+from tests.support.benchmark import client, command, scripted
 
 GROUPS = st.lists(st.integers(0, 12), min_size=8, max_size=30).filter(lambda groups: len(set(groups)) >= 4)
 
@@ -165,3 +171,100 @@ def test_a_whole_run_of_the_choice_between_two_models(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "model-choice-mmlu.svg", "model-choice-gsm8k.svg", "model-choice-mt-bench.svg"
     }  # fmt: skip
+
+
+def test_a_varied_prompt_is_another_text_with_the_same_end() -> None:
+    for prompt in workload():
+        texts = [varied(prompt.text, number) for number in range(800)]
+        assert texts[0] == prompt.text
+        assert len(set(texts)) == len(texts)
+        assert {text[-1] for text in texts[1:]} == {prompt.text[-1]} or prompt.text[-1].isalnum()
+
+
+def test_the_workload_for_ever_repeats_no_text() -> None:
+    requests = list(islice(for_ever(), 5 * len(workload())))
+    assert len(set(requests)) == len(requests)
+
+
+def test_some_prompts_of_the_workload_are_of_all_kinds() -> None:
+    assert {prompt.kind for prompt in workload(40)} == {prompt.kind for prompt in workload()}
+    assert len(workload(40)) == 40
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(completion()), completion())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(ANSWER.replace(b"token07", b"token70"), "another text"), (ANSWER.replace(b"200 OK", b"502 Bad"), "status 502")],
+)
+async def test_a_wrong_answer_to_a_prompt_is_an_error(answer: bytes, kind: str) -> None:
+    decisions = b'{"decisions": []}'
+    told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(decisions), decisions)
+    async with scripted(lambda writer: writer.write(answer), to_get=told) as port:
+        pid = str(os.getpid())
+        options = ("--beside", str(port), "--rounds", "1", "--prompts", "3", "--watch", pid, "--beside-watch", pid)
+        code, result = await client("prompt_load", str(port), *options)
+    assert code == 1
+    assert result["errors"] == {kind: 12, "a decision of a classify node is missing": 1}
+    assert result["first_error"].startswith(kind)
+
+
+def _decision(stage: str, took_ms: float = 1.0, reason: str | None = None) -> dict[str, object]:
+    return {"stage": stage, "took_ms": took_ms, "reason": reason}
+
+
+def test_what_decided_is_told_apart() -> None:
+    decisions = [
+        _decision("features"),
+        _decision("embedding"),
+        _decision("embedding", 25.2),
+        _decision("abstained", reason="qa is not sure enough"),
+        _decision("abstained", 25.1, "qa is not sure enough; the embedder was too slow"),
+        _decision("abstained", reason="language: it"),
+    ]
+    assert stages_of(decisions) == {
+        "features": 1,
+        "embedding": 1,
+        "no vector in time": 2,
+        "default: not sure": 1,
+        "default: language": 1,
+    }
+
+
+def test_added_time_is_less_what_the_same_prompt_usually_takes() -> None:
+    result = PromptResult(
+        classified_ms=[[3.0, 9.0], [4.0, 9.5], [5.0, 10.0]],
+        plain_ms=[[1.0, 2.0], [50.0, 2.0], [1.0, 2.5]],  # one was held up: that is chance
+        decisions=[[_decision("features", 0.1), _decision("embedding", 7.0)]] * 3,
+        classified_cpu_s=0.1,
+        plain_cpu_s=0.1,
+        answered=16,
+        errors={},
+        first_error="",
+    )
+    timed = Timed(NEW, [Prompt("short", "a"), Prompt("long", "b")], result)
+    assert timed.added(CLASSIFIED) == [2.0, 3.0, 4.0, 7.0, 7.5, 8.0]
+    assert timed.added(CLASSIFIED, "long") == [7.0, 7.5, 8.0]
+    assert timed.added(PLAIN, "short") == [0.0, 0.0, 49.0]
+    assert timed.decided("long") == [7.0, 7.0, 7.0]
+    assert timed.stages("short") == {"features": 3}
+
+
+def test_a_whole_run_of_what_classifying_costs(tmp_path: Path) -> None:
+    options = ("--rounds", "1", "--starts", "1", "--rate", "40", "--seconds", "0.5", "--prompts", "12")
+    plots = ("--plots", str(tmp_path / "plots"))
+    code, printed, document = command(tmp_path / "figures.json", "routing_latency", *options, *plots)
+    assert (code, document["errors"]) == (0, [])
+    assert set(document["timed"]) == {"each time a new text", "the same texts again"}
+    for timed in document["timed"].values():
+        assert timed["kinds"]["all"]["prompts"] == 12
+        assert sum(timed["kinds"]["all"]["decided"].values()) == 12
+    for lag in document["lag"].values():
+        assert lag["late_ms"]["noted"] > 100
+        assert lag["load"]["sent"] == lag["load"]["answered"] > 0
+    assert document["lag"]["plain cascade"]["decided"] == {}
+    classified = document["lag"]["classify node"]
+    assert sum(classified["decided"].values()) == classified["load"]["sent"]
+    assert "What decided" in printed
+    assert (tmp_path / "plots" / "routing-latency.svg").read_text().startswith("<svg")

@@ -40,12 +40,15 @@ async def client(module: str, *options: str) -> tuple[int, dict[str, Any]]:
 
 
 @asynccontextmanager
-async def scripted(reply: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[int]:
-    """The port of a server that replies to whatever it reads with one script."""
+async def scripted(reply: Callable[[asyncio.StreamWriter], None], *, to_get: bytes | None = None) -> AsyncIterator[int]:
+    """The port of a server that replies to whatever it reads with one script; to a GET with bytes, if there are any."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65536):
-            reply(writer)
+        while read := await reader.read(65536):
+            if to_get is not None and read.startswith(b"GET "):
+                writer.write(to_get)
+            else:
+                reply(writer)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
