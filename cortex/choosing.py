@@ -90,26 +90,30 @@ class _Choosing:
 
     async def _by_meaning(self, name: str, node: Classify) -> str:
         began = time.monotonic()
-        judged = await self._judged(name, self._text, self._features)
+        judged = await self._judged(name, self._text)
         judged = await self._in_conversation(name, node, judged, began)
         target = node.default if judged.route is None else node.route(judged.route).to
         self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
         return target.name
 
-    async def _judged(self, name: str, text: str, features: Features) -> Judgement:
+    async def _judged(self, name: str, text: str) -> Judgement:
+        """By what the node knows of a clipped text, with its vector if that is needed and comes in time."""
         classification = self._runtime.classification
         classifier = classification.classifiers.get(name)
         if self._operation.messages is None:
             return _abstained("not a chat")
+        if (known := classification.remembered(name, text)) is not None:
+            return known
         if classifier is None:
             return _abstained("the classifier is not ready")
+        features = self._features if text == self._text else features_of(text)
         judged = classifier.at_sight(text, features)
-        if judged is not None:
-            return judged
-        vector, why_not = await classification.vector(text, self._deadline - time.monotonic())
-        judged = classifier.judge(features, vector)
-        if why_not is not None and judged.route is None:
-            judged = replace(judged, reason=f"{judged.reason}; {why_not}")
+        if judged is None:
+            vector, why_not = await classification.vector(text, self._deadline - time.monotonic())
+            judged = classifier.judge(features, vector)
+            if why_not is not None:
+                return replace(judged, reason=why_not if judged.reason is None else f"{judged.reason}; {why_not}")
+        classification.remember(name, text, judged, classifier)
         return judged
 
     async def _in_conversation(self, name: str, node: Classify, judged: Judgement, now: float) -> Judgement:
@@ -128,8 +132,7 @@ class _Choosing:
             if route is None or route in (each.name for each in node.routes):  # a reload may have taken it away
                 judged = stays(judged, route, remark=self._is_remark(node, judged))
         elif turn.number > 1:
-            text = clipped(turn.first)
-            route = (await self._judged(name, text, features_of(text))).route
+            route = (await self._judged(name, clipped(turn.first))).route
             judged = stays(judged, route, remark=self._is_remark(node, judged))
         affinity.keep(conversation, judged.route, now)
         return judged

@@ -6,6 +6,7 @@ Serves from the start by what can be seen of a prompt; `prepare` brings the vect
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from cortex.app import App
     from routing.semantic.classifier import NodeClassifier
     from routing.semantic.head import TaskHead, Vector
+    from routing.semantic.judgement import Judgement
 
+MOST_REMEMBERED = 4096  # judgements, each of a text of 700 characters at most
 _WITHIN_S = {"builtin": 0.025, "static": 0.025, "sentence_transformers": 0.25}  # for a request's vector
 
 
@@ -40,6 +43,7 @@ class Classification:
         self._whole = False
         self._preparing: asyncio.Task[None] | None = None
         self._problem: str | None = None
+        self._judgements: OrderedDict[tuple[str, str], Judgement] = OrderedDict()  # least recently asked for first
 
     async def prepare(self, within_s: float | None = None) -> None:
         """Make every node's classifier, with vectors where they can be had; what takes longer goes on by itself."""
@@ -55,6 +59,7 @@ class Classification:
                 self.classifiers = await asyncio.to_thread(self._made, None)
             if self.settings.type != "none":
                 self.classifiers = await asyncio.to_thread(self._made, await self._vectors())
+                self._judgements.clear()
         except Exception as error:  # noqa: BLE001 - the supervision point of all that makes a classifier
             expected = isinstance(error, EmbedderError | OSError | ValueError)
             problem = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -75,6 +80,20 @@ class Classification:
             return vector, None
         state = self.service.status().state
         return None, "the embedder was too slow" if state == "ready" else f"the embedder is {state}"
+
+    def remembered(self, node: str, text: str) -> Judgement | None:
+        """What the node made of a text that it has seen of late."""
+        key = node, text
+        if (known := self._judgements.get(key)) is not None:
+            self._judgements.move_to_end(key)
+        return known
+
+    def remember(self, node: str, text: str, judged: Judgement, by: NodeClassifier) -> None:
+        if self.classifiers.get(node) is not by:
+            return  # it knows more by now
+        self._judgements[node, text] = judged
+        if len(self._judgements) > MOST_REMEMBERED:
+            self._judgements.popitem(last=False)
 
     def take_over(self, previous: Classification) -> None:
         """Go on with the embedder of one with the same settings."""

@@ -47,7 +47,7 @@ PRECISION = {
     "qa": 0.80,
     "chat": 0.85,
 }
-CLEAR_PRECISION = 0.90
+CLEAR_PRECISION = 0.88
 _LOWEST, _HIGHEST = 0.45, 0.9
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 MEMO_ENTRIES = 4096
 MAX_WAITING = 64  # texts that wait for the worker
 RETRY_S = 60.0  # how soon a failed load is tried again
+_NICENESS = 10  # of the worker's thread
 CHUNK = 4  # texts of a configuration that go to the worker at once: a request may have to wait for them
 
 Result = TypeVar("Result")
@@ -80,7 +83,7 @@ class EmbeddingService:
         self._log = log
         self._make = make
         self._now = now
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cortex-embedding")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cortex-embedding", initializer=_give_way)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._state: State = "off"
         self._closed = False
@@ -271,6 +274,12 @@ def _run(
         reason = str(error) if isinstance(error, EmbedderError) else f"{type(error).__name__}: {error}"
     with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
         loop.call_soon_threadsafe(tell, result, reason)
+
+
+def _give_way() -> None:
+    """Where the event loop and the worker share a core, the loop goes first."""
+    with contextlib.suppress(AttributeError, OSError):  # another system than Linux, or one that does not allow it
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _digest(text: str) -> bytes:
