@@ -27,8 +27,8 @@ from routing.semantic.harness import (
 
 FIRST_CHARS = 400
 LAST_CHARS = 300
-EMBEDDED_FIRST_CHARS = 220
-EMBEDDED_LAST_CHARS = 130
+EMBEDDED_FIRST_CHARS = 160
+EMBEDDED_LAST_CHARS = 100
 _LONG_FENCE_LINES = 30
 _ROUNDS = 8  # what is taken away can bare another mark: once in what agents send, often in what is made to harm
 _MOST_MARKS = 1000  # of one text are read; what follows is left out
