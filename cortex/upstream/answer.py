@@ -61,10 +61,14 @@ class Answer:
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """The upstream's next bytes. Bytes that follow the answer make its connection not `reusable`."""
+        """The upstream's next bytes. Bytes that follow the answer make its connection not `reusable`.
+
+        All but line breaks: sloppy servers send one after a body, and the parser passes over them wherever they come.
+        """
         parser = self._parser
         if parser is None:
-            self.reusable = False
+            if data.strip(b"\r\n"):
+                self.reusable = False
             return
         if not self.begun:
             self.begun = True

@@ -55,6 +55,7 @@ def read(method: str, data: bytes, cuts: list[int]) -> tuple[object, ...]:
 @settings(deadline=None)
 @given(method=st.sampled_from(["POST", "HEAD"]), data=answers, cuts=st.lists(st.integers(0, 400), max_size=30))
 @example(method="POST", data=HEADS[0] + b"Content-Length: 5\r\n\r\nwhole" + HEADS[0], cuts=[])
+@example(method="POST", data=b"HTTP/1.1 204 None\r\n\r\n\r\n", cuts=[])
 @example(method="HEAD", data=HEADS[0] + b"Content-Length: 5\r\n\r\nwhole", cuts=[])
 def test_any_split_gives_the_same_answer(method: str, data: bytes, cuts: list[int]) -> None:
     assert read(method, data, cuts) == read(method, data, list(range(len(data))))
