@@ -16,6 +16,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +175,12 @@ def others_alone(bench: Bench, head: TaskHead, table: train_head.Table, places: 
 
 def _spread(rng: np.random.Generator, table: train_head.Table, places: NDArray[np.intp]) -> NDArray[np.intp]:
     """Twenty, from all sources alike."""
-    sources = sorted(set(table.sources[places]))
-    chosen: list[int] = []
-    while len(chosen) < EXAMPLES:
-        of_source = places[table.sources[places] == sources[len(chosen) % len(sources)]]
-        place = int(rng.choice(of_source))
-        if place not in chosen:
-            chosen.append(place)
-    return np.array(chosen, np.intp)
+    queues = [
+        rng.permutation(places[table.sources[places] == source]).tolist()
+        for source in sorted(set(table.sources[places]))
+    ]
+    in_turn = [place for row in zip_longest(*queues) for place in row if place is not None]
+    return np.array(in_turn[:EXAMPLES], np.intp)
 
 
 def _drawn(table: train_head.Table, places: NDArray[np.intp], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
