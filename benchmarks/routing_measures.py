@@ -117,6 +117,29 @@ def coverage(table: Table, probabilities: Probabilities, measured: Mask) -> list
     ]
 
 
+def calibration(table: Table, probabilities: Probabilities, measured: Mask) -> list[tuple[float, float, float]]:
+    """(mean probability, accuracy, share of the prompts) of the likeliest task, by tenths; every source counts alike."""
+    places = np.flatnonzero(measured)
+    sizes = {source: int((table.sources[places] == source).sum()) for source in set(table.sources[places])}
+    weights = np.array([1 / sizes[source] for source in table.sources[places]])
+    weights /= weights.sum()
+    sure = probabilities[places].max(axis=1)
+    right = probabilities[places].argmax(axis=1) == table.labels[places]
+    tenth = np.minimum(9, (sure * 10).astype(int))
+    found = []
+    for bin_ in range(10):
+        inside = tenth == bin_
+        if inside.any():
+            share = float(weights[inside].sum())
+            told = (
+                (weights[inside] * sure[inside]).sum() / share,
+                (weights[inside] * right[inside]).sum() / share,
+                share,
+            )
+            found.append((round(float(told[0]), 3), round(float(told[1]), 3), round(told[2], 4)))
+    return found
+
+
 def area_under_curve(inside: Sequence[float], outside: Sequence[float]) -> float:
     """How probably a score of `inside` is above one of `outside`; a tie counts half."""
     scores = np.concatenate([np.asarray(inside), np.asarray(outside)])

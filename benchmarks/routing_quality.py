@@ -25,12 +25,14 @@ from numpy.typing import NDArray
 
 from benchmarks.routing_measures import (
     area_under_curve,
+    calibration,
     coverage,
     judged,
     outcome_of,
     precision_at_recall,
     task_node,
 )
+from benchmarks.routing_page import write_page
 from cortex.embedding.builtin import BuiltinEmbedder
 from cortex.task_head import shipped_head
 from routing.graph import Classify, Route, Target
@@ -39,7 +41,7 @@ from routing.semantic.classifier import NodeClassifier, node_classifier
 from routing.semantic.features import features_of
 from routing.semantic.head import HASHED, TaskHead
 from routing.semantic.judgement import Judgement
-from routing.semantic.learning import softmax
+from routing.semantic.learning import Matrix, softmax
 from routing.semantic.lexicon import TASKS
 from routing.semantic.turn import clipped, embedded
 from training import train_head
@@ -80,14 +82,14 @@ class Bench:
 def tasks(bench: Bench) -> Section:
     """The shipped recipe on every family of sources, by a head that has seen nothing of it."""
     table = train_head.Table([*public(bench.data), *hand_written()])
-    whole = np.zeros((len(table.prompts), len(TASKS)), np.float32)
-    seen = np.zeros_like(whole)
+    logits = {form: np.zeros((len(table.prompts), len(TASKS)), np.float32) for form in ("seen", "whole")}
     for family, apart, rest in _families(table):
         head = fold_head(bench.head, table, rest)
-        seen[apart] = softmax(table.seen[apart] @ _stacked(head, "seen"))
-        whole[apart] = softmax(table.whole[apart] @ _stacked(head, "whole"))
+        logits["seen"][apart] = table.seen[apart] @ _stacked(head, "seen")
+        logits["whole"][apart] = table.whole[apart] @ _stacked(head, "whole")
         print(f"{family}: done", flush=True)
     measured = ~table.hand_written
+    seen, whole = (_calibrated(table, found, np.flatnonzero(measured)) for found in logits.values())
     return {
         "seen": outcome_of(table, seen, measured).as_json(),
         "whole": outcome_of(table, whole, measured).as_json(),
@@ -99,6 +101,7 @@ def tasks(bench: Bench) -> Section:
             for name, recall in (("coding", 0.75), ("math", 0.75), ("creative", 0.60))
         },
         "coverage": coverage(table, whole, measured),
+        "calibration": calibration(table, whole, measured),
     }
 
 
@@ -120,6 +123,11 @@ def examples(bench: Bench) -> Section:
         "with_the_head": {"mean_of_sources": round(float(np.mean(list(with_head.values()))), 4), "sources": with_head},
         "alone": {"mean_of_sources": round(float(np.mean(list(alone.values()))), 4), "sources": alone},
     }
+
+
+def _calibrated(table: train_head.Table, logits: Matrix, measured: NDArray[np.intp]) -> Matrix:
+    divisor = train_head.temperature(logits[measured], table.labels[measured], table.weights(measured))
+    return softmax(logits / np.float32(divisor))
 
 
 def _families(table: train_head.Table) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.intp]]]:
@@ -342,8 +350,10 @@ def main() -> None:
             found[name] = measure(bench)
             print(json.dumps({name: found[name]}, indent=1), flush=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "quality.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=1))
+    file = arguments.output / "quality.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file.write_text(json.dumps({**known, **found}, indent=1) + "\n", encoding="utf-8")
+    write_page({**known, **found}, arguments.output)
 
 
 if __name__ == "__main__":
