@@ -118,7 +118,7 @@ def coverage(table: Table, probabilities: Probabilities, measured: Mask) -> list
 
 
 def calibration(table: Table, probabilities: Probabilities, measured: Mask) -> list[tuple[float, float, float]]:
-    """(mean probability, accuracy, share of the prompts) of the likeliest task, by tenths; every source counts alike."""
+    """(mean probability, accuracy, share of the prompts) of the likeliest task by tenths, every source alike."""
     places = np.flatnonzero(measured)
     sizes = {source: int((table.sources[places] == source).sum()) for source in set(table.sources[places])}
     weights = np.array([1 / sizes[source] for source in table.sources[places]])
