@@ -46,7 +46,9 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
         ),
         redactor=Redactor(loaded.secrets),
         alarms=Alarms(),
-        classification=_classification(config, graph, previous, log),
+        classification=Classification(
+            graph, config.embedder, log, None if previous is None else previous.classification
+        ),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
     )
@@ -56,14 +58,6 @@ def _state(config: Config, graph: Graph) -> RoutingState:
     pools = {name: _pool(name, provider) for name, provider in config.providers.items()}
     health = Health(eject_after=config.health.eject_after, eject_for_s=config.health.eject_for)
     return RoutingState(graph, pools, health)
-
-
-def _classification(config: Config, graph: Graph, previous: Runtime | None, log: Log) -> Classification:
-    """An embedder with the same settings is gone on with, and its memory."""
-    made = Classification(graph, config.embedder, log)
-    if previous is not None and previous.classification.settings == made.settings:
-        made.take_over(previous.classification)
-    return made
 
 
 def _pool(name: str, provider: ProviderConfig) -> KeyPool:

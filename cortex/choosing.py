@@ -6,7 +6,6 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from cortex.human_turn import HumanTurn, last_human_turn
@@ -17,9 +16,8 @@ from routing.choices import Choices, first_that_holds, next_choice
 from routing.graph import Classify, Entry, Rules
 from routing.rules import Facts
 from routing.semantic.affinity import is_remark, stays
-from routing.semantic.features import Features, features_of
-from routing.semantic.judgement import Judgement
-from routing.semantic.turn import clipped
+from routing.semantic.features import Reading
+from routing.semantic.judgement import Judgement, abstained
 
 _CONVERSATIONS = secrets.token_bytes(32)  # keys the digests: of no use outside this process
 _SESSION_HEADER = "x-cortex-session"
@@ -70,18 +68,15 @@ class _Choosing:
         return HumanTurn() if messages is None else last_human_turn(messages)
 
     @cached_property
-    def _text(self) -> str:
-        return clipped(self._turn.text)
+    def _reading(self) -> Reading:
+        return Reading(self._turn.text)
 
-    @cached_property
-    def _features(self) -> Features:
-        return features_of(self._text)
+    def _language(self) -> str | None:
+        return self._reading.features.language
 
     def _by_rules(self, name: str, node: Rules) -> str:
         demand = self._operation.demand
-        facts = Facts(
-            demand.prompt_tokens, demand.needs, self._headers, self._record.client, lambda: self._features.language
-        )
+        facts = Facts(demand.prompt_tokens, demand.needs, self._headers, self._record.client, self._language)
         place = first_that_holds(node, facts)
         target = node.otherwise if place is None else node.cases[place].to
         when = "else" if place is None else str(node.cases[place].when)
@@ -90,31 +85,17 @@ class _Choosing:
 
     async def _by_meaning(self, name: str, node: Classify) -> str:
         began = time.monotonic()
-        judged = await self._judged(name, self._text)
-        judged = await self._in_conversation(name, node, judged, began)
+        if self._operation.messages is None:
+            judged = abstained("not a chat")
+        else:
+            judged = await self._judged(name, self._reading)
+            judged = await self._in_conversation(name, node, judged, began)
         target = node.default if judged.route is None else node.route(judged.route).to
         self._record.classify += (ClassifyRecord(name, judged, (time.monotonic() - began) * 1000),)
         return target.name
 
-    async def _judged(self, name: str, text: str) -> Judgement:
-        """By what the node knows of a clipped text, with its vector if that is needed and comes in time."""
-        classification = self._runtime.classification
-        classifier = classification.classifiers.get(name)
-        if self._operation.messages is None:
-            return _abstained("not a chat")
-        if (known := classification.remembered(name, text)) is not None:
-            return known
-        if classifier is None:
-            return _abstained("the classifier is not ready")
-        features = self._features if text == self._text else features_of(text)
-        judged = classifier.at_sight(text, features)
-        if judged is None:
-            vector, why_not = await classification.vector(text, self._deadline - time.monotonic())
-            judged = classifier.judge(features, vector)
-            if why_not is not None:
-                return replace(judged, reason=why_not if judged.reason is None else f"{judged.reason}; {why_not}")
-        classification.remember(name, text, judged, classifier)
-        return judged
+    async def _judged(self, name: str, reading: Reading) -> Judgement:
+        return await self._runtime.classification.judge(name, reading, self._deadline - time.monotonic())
 
     async def _in_conversation(self, name: str, node: Classify, judged: Judgement, now: float) -> Judgement:
         """A conversation stays with its route, unless the new turn is clearly another task.
@@ -132,7 +113,7 @@ class _Choosing:
             if route is None or route in (each.name for each in node.routes):  # a reload may have taken it away
                 judged = stays(judged, route, remark=self._is_remark(node, judged))
         elif turn.number > 1:
-            route = (await self._judged(name, clipped(turn.first))).route
+            route = (await self._judged(name, Reading(turn.first))).route
             judged = stays(judged, route, remark=self._is_remark(node, judged))
         affinity.keep(conversation, judged.route, now)
         return judged
@@ -147,7 +128,3 @@ class _Choosing:
         for part in (self._record.client or "", name, *parts):
             digest.update(len(part).to_bytes(8, "big") + part.encode("utf-8", "surrogatepass"))
         return digest.digest()
-
-
-def _abstained(reason: str) -> Judgement:
-    return Judgement(None, (), None, "abstained", reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cortex.chat import Json
@@ -17,14 +18,16 @@ from cortex.embedding.factory import EmbedderSettings
 from cortex.embedding.service import RETRY_S, EmbeddingService
 from cortex.telemetry.log import Log
 from routing.graph import Classify, Graph
+from routing.semantic.features import Reading
+from routing.semantic.judgement import Judgement, abstained
 from routing.semantic.turn import clipped, embedded
 
 if TYPE_CHECKING:
     from cortex.app import App
     from routing.semantic.classifier import NodeClassifier
     from routing.semantic.head import TaskHead, Vector
-    from routing.semantic.judgement import Judgement
 
+START_S = 10.0  # for `prepare`, before connections are accepted or a new runtime is swapped in
 MOST_REMEMBERED = 4096  # judgements, each of a text of 700 characters at most
 _WITHIN_S = {"builtin": 0.025, "static": 0.025, "sentence_transformers": 0.25}  # for a request's vector
 
@@ -32,14 +35,22 @@ _WITHIN_S = {"builtin": 0.025, "static": 0.025, "sentence_transformers": 0.25}  
 class Classification:
     """Belongs to one event loop. Must be closed."""
 
-    def __init__(self, graph: Graph, embedder: EmbedderConfig, log: Log) -> None:
+    def __init__(
+        self, graph: Graph, embedder: EmbedderConfig, log: Log, previous: Classification | None = None
+    ) -> None:
+        """`previous`: one whose embedder is gone on with, if it is the same."""
         self.nodes = {name: node for name, node in graph.nodes.items() if isinstance(node, Classify)}
         self.settings = EmbedderSettings(embedder.type, embedder.model, embedder.device)
         self.classifiers: Mapping[str, NodeClassifier] = {}
+        # For a request's vector; what asks for one prompt after the other may grant more.
         self.within_s = embedder.timeout if embedder.timeout is not None else _WITHIN_S.get(embedder.type, 0.0)
         self._multilingual = embedder.reads_all_languages
         self._log = log
-        self.service = EmbeddingService(self.settings, log)
+        self.service: EmbeddingService
+        if previous is not None and previous.settings == self.settings:
+            self.service = previous.service
+        else:
+            self.service = EmbeddingService(self.settings, log)
         self._whole = False
         self._preparing: asyncio.Task[None] | None = None
         self._problem: str | None = None
@@ -69,36 +80,35 @@ class Classification:
         else:
             self._whole, self._problem = True, None
 
-    async def vector(self, text: str, left_s: float) -> tuple[Vector | None, str | None]:
-        """A clipped text's vector, or why there is none. It takes no more than half of what is left to the request."""
-        text = embedded(text)
-        if self.settings.type == "none":
-            return None, None
-        if (vector := self.service.cached(text)) is None:
-            vector = await self.service.vector(text, within_s=min(self.within_s, left_s / 2))
+    async def judge(self, node: str, reading: Reading, left_s: float) -> Judgement:
+        """What `node` makes of a prompt, by its vector if that is needed and comes in time.
+
+        `left_s` to the request: a vector may take half of it, and no more than `within_s`.
+        """
+        key = node, reading.text
+        if (known := self._judgements.get(key)) is not None:
+            self._judgements.move_to_end(key)
+            return known
+        classifier = self.classifiers.get(node)
+        if classifier is None:
+            return abstained("the classifier is not ready")
+        judged = classifier.at_sight(reading.text, reading.features)
+        if judged is None:
+            vector, no_vector = await self._vector(embedded(reading.text), min(self.within_s, left_s / 2))
+            judged = replace(classifier.judge(reading.features, vector), no_vector=no_vector)
+        if judged.no_vector is None and self.classifiers.get(node) is classifier:  # else it knows more by now
+            self._judgements[key] = judged
+            if len(self._judgements) > MOST_REMEMBERED:
+                self._judgements.popitem(last=False)
+        return judged
+
+    async def _vector(self, text: str, within_s: float) -> tuple[Vector | None, str | None]:
+        """Or why there is none."""
+        vector = await self.service.vector(text, within_s=within_s)
         if vector is not None:
             return vector, None
         state = self.service.status().state
         return None, "the embedder was too slow" if state == "ready" else f"the embedder is {state}"
-
-    def remembered(self, node: str, text: str) -> Judgement | None:
-        """What the node made of a text that it has seen of late."""
-        key = node, text
-        if (known := self._judgements.get(key)) is not None:
-            self._judgements.move_to_end(key)
-        return known
-
-    def remember(self, node: str, text: str, judged: Judgement, by: NodeClassifier) -> None:
-        if self.classifiers.get(node) is not by:
-            return  # it knows more by now
-        self._judgements[node, text] = judged
-        if len(self._judgements) > MOST_REMEMBERED:
-            self._judgements.popitem(last=False)
-
-    def take_over(self, previous: Classification) -> None:
-        """Go on with the embedder of one with the same settings."""
-        self.service.close()
-        self.service = previous.service
 
     def health(self) -> Json:
         """For /api/health; None: no node classifies."""
@@ -137,8 +147,6 @@ class Classification:
         if self._preparing is not None:
             self._preparing.cancel()
 
-    # In a thread, and for it.
-
     async def _vectors(self) -> Mapping[str, Vector]:
         from cortex.task_head import shipped_head
         from routing.semantic.classifier import texts_to_embed
@@ -148,6 +156,8 @@ class Classification:
             texts |= dict.fromkeys(embedded(clipped(anchor.text)) for anchor in shipped_head().anchors)
         found = await self.service.vectors(list(texts))
         return dict(zip(texts, found, strict=True))
+
+    # In a thread.
 
     def _made(self, vectors: Mapping[str, Vector] | None) -> Mapping[str, NodeClassifier]:
         from cortex.task_head import shipped_head

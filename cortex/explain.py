@@ -166,7 +166,7 @@ def _classified_row(each: ClassifyRecord) -> tuple[str, ...]:
     judged = each.judgement
     best = ", ".join(f"{route} {p:.2f}" for route, p in judged.best)
     needed = "" if judged.threshold is None else f" (needs {judged.threshold:.2f})"
-    why = f"abstained: {judged.reason}" if judged.stage == "abstained" else f"by {judged.stage}"
+    why = f"abstained: {judged.remarks}" if judged.stage == "abstained" else f"by {judged.stage}"
     return each.node, judged.route or "default", f"{best}{needed}", f"{why}, {each.took_ms:.1f} ms"
 
 

@@ -13,7 +13,7 @@ from cortex.telemetry.record import RequestRecord
 
 
 class Passage:
-    __slots__ = ("deadline", "keepalive", "operation", "record", "request_headers", "runtime", "sink", "waited_s")
+    __slots__ = ("deadline", "keepalive", "operation", "record", "runtime", "sink", "waited_s")
 
     def __init__(
         self, runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, deadline: float

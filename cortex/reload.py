@@ -10,9 +10,9 @@ from watchfiles import Change, awatch
 
 from cortex.app import App
 from cortex.build import build
+from cortex.classification import START_S
 from cortex.config.load import load
 
-PREPARE_S = 10.0  # for classifiers, before connections are accepted or the new runtime is swapped in
 _FIXED = ("host", "port", "workers")  # the listening socket's: a restart changes them
 
 
@@ -44,7 +44,7 @@ class Reloader:
         runtime = build(loaded, previous, self._app.http, log)
         settings = loaded.config.telemetry.log
         log.configure(format=settings.format, level=settings.level, redact=runtime.redactor.redact)
-        await runtime.classification.prepare(PREPARE_S)
+        await runtime.classification.prepare(START_S)
         self._app.runtime = runtime
         previous.classification.give_way(runtime.classification)
         kept = [name for name in _FIXED if getattr(loaded.config.server, name) != getattr(previous.config.server, name)]

@@ -25,12 +25,9 @@ from cortex.human_turn import last_human_turn
 from cortex.telemetry.log import Log
 from cortex.upstream.transport import HttpTransport
 from routing.graph import Classify, Graph, nearest
-from routing.semantic.classifier import NodeClassifier
 from routing.semantic.evaluation import COVERAGES, Class, Coverage, Evaluation, Judged, Times, evaluate
-from routing.semantic.features import features_of
-from routing.semantic.judgement import Judgement
+from routing.semantic.features import Reading
 from routing.semantic.lexicon import TASKS
-from routing.semantic.turn import clipped
 
 MAX_LINES = 100_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -266,7 +263,7 @@ async def report(loaded: Loaded, name: str, prompts: Sequence[Prompt], tell: Cal
         if classifier is None:
             raise Unable(f"the classifier of {name} could not be made: {health.get('reason', '')}")
         notes = [] if health["status"] in ("ready", "off") else [_without_embedder(health)]
-        judging = _Judging(classification, classifier)
+        judging = _Judging(classification, name)
         judged = []
         for prompt in prompts:
             judged.append(await judging.judged(prompt))
@@ -280,9 +277,9 @@ async def report(loaded: Loaded, name: str, prompts: Sequence[Prompt], tell: Cal
 class _Judging:
     """As a request is judged, but that it waits for its vector, and belongs to no conversation."""
 
-    def __init__(self, classification: Classification, classifier: NodeClassifier) -> None:
+    def __init__(self, classification: Classification, node: str) -> None:
         self._classification = classification
-        self._classifier = classifier
+        self._node = node
         self._granted_s = classification.within_s
         self._late = 0
         self._without: dict[str, int] = {}  # why → how many
@@ -291,21 +288,14 @@ class _Judging:
     async def judged(self, prompt: Prompt) -> Judged:
         await asyncio.sleep(0)  # so that an interrupt is heard
         began = time.perf_counter()
-        judgement = await self._judgement(prompt.messages)
-        return Judged(prompt.line, prompt.wanted, judgement, (time.perf_counter() - began) * 1000)
-
-    async def _judgement(self, messages: bytes) -> Judgement:
-        text = clipped(last_human_turn(messages).text)
-        features = features_of(text)
-        found = self._classifier.at_sight(text, features)
-        if found is not None:
-            return found
-        began = time.perf_counter()
-        vector, why_not = await self._classification.vector(text, _PATIENCE_S)
-        self._late += vector is not None and time.perf_counter() - began > self._granted_s
-        if why_not is not None:
+        reading = Reading(last_human_turn(prompt.messages).text)
+        judgement = await self._classification.judge(self._node, reading, 2 * _PATIENCE_S)
+        took_s = time.perf_counter() - began
+        if (why_not := judgement.no_vector) is not None:
             self._without[why_not] = self._without.get(why_not, 0) + 1
-        return self._classifier.judge(features, vector)
+        elif judgement.stage != "features":
+            self._late += took_s > self._granted_s > 0
+        return Judged(prompt.line, prompt.wanted, judgement, took_s * 1000)
 
     def notes(self) -> Iterator[str]:
         if self._late:

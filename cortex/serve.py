@@ -13,12 +13,11 @@ import uvloop
 
 from cortex.app import App
 from cortex.build import build
-from cortex.classification import keep_prepared
+from cortex.classification import START_S, keep_prepared
 from cortex.config.load import Loaded
 from cortex.config.schema import is_loopback
 from cortex.probes import probe_for_ever
-from cortex.redact import Redactor
-from cortex.reload import PREPARE_S, Reloader
+from cortex.reload import Reloader
 from cortex.server.listener import Listener
 from cortex.tasks import Background
 from cortex.telemetry.log import Log
@@ -40,18 +39,18 @@ def run(loaded: Loaded, *, host: str | None, port: int | None, ready: Callable[[
 
 async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Callable[[App, str], None]) -> int:
     http = HttpTransport()
-    config = loaded.config
-    assert config is not None, "a configuration with problems cannot be served"
-    redact = Redactor(loaded.secrets).redact
-    log = Log(format=config.telemetry.log.format, level=config.telemetry.log.level, redact=redact)
+    log = Log()
     runtime = build(loaded, None, http, log)
+    config = runtime.config
+    settings = config.telemetry.log
+    log.configure(format=settings.format, level=settings.level, redact=runtime.redactor.redact)
     app = App(runtime, Telemetry(log, asyncio.get_running_loop().time()), http, time.time())
     listener = Listener(app)
     background = Background(log)
     stop = _Stop()
     log.start()
     try:
-        await runtime.classification.prepare(PREPARE_S)
+        await runtime.classification.prepare(START_S)
         host = host or config.server.host
         address = await listener.start(host, config.server.port if port is None else port)
         app.loopback = is_loopback(host)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from routing.rules import When
 
@@ -55,6 +55,7 @@ class Target:
 class Cascade:
     """Targets in the order in which they are tried."""
 
+    operator: ClassVar = "cascade"
     targets: tuple[Target, ...]
 
 
@@ -62,6 +63,7 @@ class Cascade:
 class Balance:
     """Targets ordered anew for each request by a strategy: the first is the choice, the rest are failover."""
 
+    operator: ClassVar = "balance"
     strategy: str  # a name in `routing.strategies.STRATEGIES`
     targets: tuple[Target, ...]
 
@@ -78,12 +80,16 @@ class Case:
 class Rules:
     """The first case that holds is the way; `otherwise` if none does."""
 
+    operator: ClassVar = "rules"
     cases: tuple[Case, ...]
     otherwise: Target
 
     @property
     def targets(self) -> tuple[Target, ...]:
         return (*(case.to for case in self.cases), self.otherwise)
+
+
+Threshold: TypeAlias = float | Literal["auto"]  # the least calibrated probability; auto: calibrated, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +100,17 @@ class Route:
     to: Target
     task: str | None = None  # of routing.semantic.lexicon.TASKS
     examples: tuple[str, ...] = ()
-    threshold: float | None = None  # the least calibrated probability; None: the node's
+    threshold: Threshold | None = None  # None: the node's
 
 
 @dataclass(frozen=True, slots=True)
 class Classify:
     """The route that the prompt most probably belongs to is the way; `default` where none is sure enough."""
 
+    operator: ClassVar = "classify"
     routes: tuple[Route, ...]
     default: Target
-    threshold: float | None = None  # None: calibrated
+    threshold: Threshold = "auto"
     none: tuple[str, ...] = ()  # examples of what belongs to no route
 
     @property

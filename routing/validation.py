@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from routing.graph import CHOOSING, Balance, Cascade, Classify, Graph, GraphProblem, Node, Rules, Target, nearest
+from routing.graph import CHOOSING, Balance, Classify, Graph, GraphProblem, Node, Rules, Target, nearest
 from routing.strategies import STRATEGIES
 
 MAX_DEPTH = 32  # nodes on one way: far beyond sense, and what the walk's recursion has room for
@@ -124,10 +124,9 @@ def _below(graph: Graph, name: str) -> Iterator[tuple[int, str]]:
     return ((place, target) for target, place in places.items())
 
 
-def _targets_path(name: str, node: Cascade | Balance | Rules | Classify) -> _Path:
-    if isinstance(node, Balance):
-        return "models", name, "balance", "targets"
-    return "models", name, type(node).__name__.lower()
+def _targets_path(name: str, node: Node) -> _Path:
+    path = "models", name, node.operator
+    return (*path, "targets") if isinstance(node, Balance) else path
 
 
 def _paths(name: str, node: Node) -> list[_Path]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
 from cortex.config.scalars import BOOLEAN, TEXT, Scalar, choice, is_number, read_number, refuse
 from cortex.config.section import Section
 from cortex.config.units import Duration
+from cortex.embedding.factory import EmbedderType
+from routing.graph import Threshold
 from routing.semantic.lexicon import TASKS
-
-EmbedderType: TypeAlias = Literal["builtin", "static", "none", "sentence_transformers"]
 
 MOST_ROUTES = 256
 MOST_EXAMPLES = 1000  # of one route, or of `none`
@@ -20,9 +20,9 @@ MOST_EXAMPLE_CHARS = 4000
 _TARGET = "A node, a provider (its default model) or provider/model."
 
 
-def _read_threshold(value: object) -> float | None:
+def _read_threshold(value: object) -> Threshold:
     if value == "auto":
-        return None
+        return "auto"
     if not is_number(value) or not 0 <= (threshold := read_number(value)) <= 1:
         refuse("must be auto, or a probability from 0 to 1")
     return threshold
@@ -40,7 +40,7 @@ def _read_example(value: object) -> str:
 
 
 _Threshold: TypeAlias = Annotated[
-    float | None,
+    Threshold,
     Scalar(_read_threshold, {"anyOf": [{"const": "auto"}, {"type": ["number", "string"], "minimum": 0, "maximum": 1}]}),
 ]
 _Example: TypeAlias = Annotated[
@@ -55,7 +55,7 @@ class RouteConfig(Section):
     to: Annotated[str, TEXT] = Field(description=_TARGET)
     task: Annotated[str, choice(TASKS)] | None = Field(default=None, description="A task known out of the box.")
     examples: _Examples = Field(default=(), description="Prompts that belong here; about twenty make it yours.")
-    threshold: _Threshold = Field(
+    threshold: _Threshold | None = Field(
         default=None, description="The least probability that takes this route. Left out: the node's."
     )
 
@@ -65,7 +65,7 @@ class ClassifyConfig(Section):
 
     default: Annotated[str, TEXT] = Field(description="Where to when no route is sure enough.")
     threshold: _Threshold = Field(
-        default=None, description="The least probability that takes a route; auto: calibrated for each; 0: always."
+        default="auto", description="The least probability that takes a route; auto: calibrated for each; 0: always."
     )
     routes: Annotated[Mapping[str, RouteConfig], Field(max_length=MOST_ROUTES)] = Field(
         description="The ways, by a name of your own."

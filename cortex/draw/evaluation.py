@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from cortex.draw.labels import as_percent, cut
 from cortex.draw.svg import escape
 from routing.semantic.evaluation import COVERAGES, Coverage, Evaluation
 
@@ -51,7 +52,7 @@ def draw_evaluation(node: str, evaluation: Evaluation) -> str:
     width, height = max(_WIDTH, matrix.right + _MARGIN), plot.bottom + 52
     size = f'width="{width:.0f}" height="{height:.0f}"'
     title = f"Routes of {node}"
-    told = f"{evaluation.prompts:,} prompts, {_percent(evaluation.accuracy)} right, the default counted as a class"
+    told = f"{evaluation.prompts:,} prompts, {as_percent(evaluation.accuracy)} right, the default counted as a class"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" {size}'
         ' role="img" aria-labelledby="cortex-routes-title cortex-routes-desc">',
@@ -74,7 +75,7 @@ class _Matrix:
     def __init__(self, evaluation: Evaluation, top: float) -> None:
         self._evaluation = evaluation
         self._names = evaluation.names
-        longest = max(len(_cut(name)) for name in (*self._names, "precision %")) * _LETTER
+        longest = max(len(cut(name, _LONGEST)) for name in (*self._names, "precision %")) * _LETTER
         self._cell = max(_SMALLEST, min(_LARGEST, _CELLS / len(self._names)))
         self._left = _MARGIN + longest + 10
         self._lean = 45 if self._cell >= _LEANING else 90  # degrees, of the columns' names
@@ -97,9 +98,9 @@ class _Matrix:
         yield f'<path class="grid" d="{grid}"/>'
         for place, name in enumerate(self._names):
             middle = (place + 0.5) * self._cell
-            yield _text(self._left - 8, self._top + middle + 4, _cut(name), anchor="end", whole=name)
+            yield _text(self._left - 8, self._top + middle + 4, cut(name, _LONGEST), anchor="end", whole=name)
             x, y = self._left + middle + 3, self._top - 7
-            yield _text(x, y, _cut(name), whole=name, turn=f"rotate(-{self._lean} {x:.1f} {y:.1f})")
+            yield _text(x, y, cut(name, _LONGEST), whole=name, turn=f"rotate(-{self._lean} {x:.1f} {y:.1f})")
         yield from self._rates()
         for row, counts in enumerate(self._evaluation.confusion):
             for column, count in enumerate(counts):
@@ -162,7 +163,7 @@ class _Plot:
         if each.accuracy is None:
             return
         x, y = self._x(each.share), self._y(each.accuracy)
-        what = f"{_percent(each.share)} routed, {_percent(each.accuracy)} of these right"
+        what = f"{as_percent(each.share)} routed, {as_percent(each.accuracy)} of these right"
         yield f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{escape(what)}</title></circle>'
         if label:
             yield _text(x + 4, y - 7, label)  # above the line on its way down
@@ -174,7 +175,9 @@ class _Plot:
         yield _text(x + 22, y + 4, "with this threshold")
         yield f'<circle class="force" cx="{x + 6:.1f}" cy="{y + 24:.1f}" r="4.5"/>'
         yield _text(x + 22, y + 28, "in force:")
-        for row, told in enumerate((f"{_percent(force.share)} routed", f"{_percent(force.accuracy)} right of these")):
+        for row, told in enumerate(
+            (f"{as_percent(force.share)} routed", f"{as_percent(force.accuracy)} right of these")
+        ):
             yield _text(x + 22, y + 44 + row * 16, told, style="note")
 
     def _grid(self) -> Iterator[str]:
@@ -206,7 +209,7 @@ def _description(told: str, evaluation: Evaluation) -> str:
     """The drawing in words, for those who cannot see it."""
     sentences = [told]
     for name, score in zip(evaluation.names, evaluation.routes, strict=True):
-        rates = f"precision {_percent(score.precision)}, recall {_percent(score.recall)}"
+        rates = f"precision {as_percent(score.precision)}, recall {as_percent(score.recall)}"
         sentences.append(f"{name}: {score.prompts:,} prompts, {rates}")
     points = _apart(map(evaluation.at, COVERAGES))
     sentences += [_covered(each, f"threshold {each.threshold:.4f}") for each in points]
@@ -214,7 +217,7 @@ def _description(told: str, evaluation: Evaluation) -> str:
 
 
 def _covered(each: Coverage, what: str) -> str:
-    return f"{what}: {_percent(each.share)} routed, {_percent(each.accuracy)} of these right"
+    return f"{what}: {as_percent(each.share)} routed, {as_percent(each.accuracy)} of these right"
 
 
 def _text(
@@ -227,13 +230,6 @@ def _text(
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{shown}{turned}>{title}{escape(text)}</text>'
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{_rate(share)} %"
-
-
 def _rate(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.1f}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+    """A percentage without its sign."""
+    return as_percent(share).removesuffix(" %")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from cortex.draw.columns import columns
+from cortex.draw.labels import as_percent, cut
 from routing.semantic.evaluation import COVERAGES, Coverage, Evaluation, Judged, Times
 
 MOST_CLASSES = 24  # of a matrix; of more, what is most often mistaken is listed
@@ -14,7 +15,7 @@ _LONGEST = 24  # letters of a name
 
 def render(node: str, evaluation: Evaluation, notes: Sequence[str] = ()) -> str:
     """Ends with a newline."""
-    right = f"{_percent(evaluation.accuracy)}, {evaluation.right:,} of {evaluation.prompts:,}"
+    right = f"{as_percent(evaluation.accuracy)}, {evaluation.right:,} of {evaluation.prompts:,}"
     lines = columns(
         [
             ("node", node),
@@ -44,17 +45,17 @@ def _routes(evaluation: Evaluation) -> Iterator[Sequence[str]]:
     for name, score in zip(evaluation.names, evaluation.routes, strict=True):
         thresholds = dict.fromkeys(f"{score.thresholds[end]:.3f}" for end in (0, -1) if score.thresholds)
         yield (
-            _cut(name),
+            cut(name, _LONGEST),
             f"{score.prompts:,}",
-            _percent(score.share),
-            _percent(score.precision),
-            _percent(score.recall),
+            as_percent(score.share),
+            as_percent(score.precision),
+            as_percent(score.recall),
             " to ".join(thresholds) or ("-" if score.route is not None else ""),
         )
 
 
 def _confusion(evaluation: Evaluation) -> Iterator[str]:
-    names = [_cut(name) for name in evaluation.names]
+    names = [cut(name, _LONGEST) for name in evaluation.names]
     if len(names) <= MOST_CLASSES:
         yield "confusion: a row for what is wanted, a column for what was got"
         rows = [[name, *(f"{count:,}" if count else "." for count in row)] for name, row in _rows(names, evaluation)]
@@ -87,7 +88,7 @@ def _curve(evaluation: Evaluation) -> Iterator[Sequence[str]]:
 
 
 def _covered(coverage: Coverage, threshold: str) -> Sequence[str]:
-    return _percent(coverage.share), threshold, _percent(coverage.accuracy), _percent(coverage.accuracy_of_all)
+    return as_percent(coverage.share), threshold, as_percent(coverage.accuracy), as_percent(coverage.accuracy_of_all)
 
 
 def _stages(evaluation: Evaluation) -> Iterator[Sequence[str]]:
@@ -95,12 +96,12 @@ def _stages(evaluation: Evaluation) -> Iterator[Sequence[str]]:
     for each in evaluation.stages:
         right = each.right / each.prompts if each.prompts else None
         share = each.prompts / evaluation.prompts
-        yield each.stage, f"{each.prompts:,}", _percent(share), _percent(right), *_times(each.took_ms)
+        yield each.stage, f"{each.prompts:,}", as_percent(share), as_percent(right), *_times(each.took_ms)
     yield (
         "all",
         f"{evaluation.prompts:,}",
-        _percent(1.0),
-        _percent(evaluation.accuracy),
+        as_percent(1.0),
+        as_percent(evaluation.accuracy),
         *_times(evaluation.took_ms),
     )
 
@@ -111,9 +112,9 @@ def _mistakes(evaluation: Evaluation) -> Iterator[Sequence[str]]:
         needs = "" if each.judgement.threshold is None else f"{each.judgement.threshold:.3f}"
         yield (
             f"{each.line:,}",
-            _cut(evaluation.name(each.wanted)),
-            _cut(evaluation.name(each.judgement.route)),
-            ", ".join(f"{_cut(route)} {probability:.3f}" for route, probability in each.judgement.best),
+            cut(evaluation.name(each.wanted), _LONGEST),
+            cut(evaluation.name(each.judgement.route), _LONGEST),
+            ", ".join(f"{cut(route, _LONGEST)} {probability:.3f}" for route, probability in each.judgement.best),
             needs,
             _by(each),
         )
@@ -146,11 +147,3 @@ def _times(times: Times) -> tuple[str, str]:
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.1f} %"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

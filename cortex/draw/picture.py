@@ -86,7 +86,7 @@ def picture(graph: Graph) -> Picture:
 
 
 def _operator(node: Node) -> str:
-    return f"balance: {node.strategy}" if isinstance(node, Balance) else type(node).__name__.lower()
+    return f"{node.operator}: {node.strategy}" if isinstance(node, Balance) else node.operator
 
 
 def _arrows(graph: Graph, source: str, node: Node) -> Iterable[Arrow]:

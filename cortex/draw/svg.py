@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from cortex.draw.labels import cut
 from cortex.draw.layout import PORT, Place, Point, layout
 from cortex.draw.picture import Arrow, Box, Picture
 
@@ -64,7 +65,7 @@ def render(picture: Picture) -> str:
 
 
 def _size(box: Box, ports: int) -> tuple[float, float]:
-    letters = max(map(_letters, (_cut(box.name), *box.captions)))
+    letters = max(map(_letters, (cut(box.name, _LONGEST), *box.captions)))
     height = max(_LINE * (1 + len(box.captions)), PORT * ports) + _PADDING
     return letters * _LETTER + 2 * _PADDING, height
 
@@ -83,7 +84,7 @@ def _box(box: Box, place: Place) -> Iterable[str]:
     )
     x = place.x + _PADDING
     y = place.y + place.height / 2 - len(box.captions) * _LINE / 2 + 4.5
-    yield f'<text x="{x:.1f}" y="{y:.1f}">{escape(_cut(box.name))}</text>'
+    yield f'<text x="{x:.1f}" y="{y:.1f}">{escape(cut(box.name, _LONGEST))}</text>'
     for caption in box.captions:
         y += _LINE
         yield f'<text class="note" x="{x:.1f}" y="{y:.1f}">{escape(caption)}</text>'
@@ -102,14 +103,14 @@ def _arrow(arrow: Arrow, way: Sequence[Point]) -> Iterable[str]:
         x, y = to_x, to_y
     yield f'<path class="arrow" marker-end="url(#cortex-head)" d="{path}"/>'
     if arrow.label:
-        label, whole = _cut(arrow.label, _LONGEST_LABEL), escape(arrow.label)
+        label, whole = cut(arrow.label, _LONGEST_LABEL), escape(arrow.label)
         told = f"<title>{whole}</title>{escape(label)}" if label != arrow.label else whole
         yield f'<text class="note" x="{way[0][0] + 5:.1f}" y="{way[0][1] - 4:.1f}">{told}</text>'
 
 
 def _lead(arrow: Arrow) -> float:
     """An arrow runs straight on beneath a label in words; beneath a number it need not."""
-    return _letters(_cut(arrow.when, _LONGEST_LABEL)) * _SMALL_LETTER + 8 if arrow.when else 0.0
+    return _letters(cut(arrow.when, _LONGEST_LABEL)) * _SMALL_LETTER + 8 if arrow.when else 0.0
 
 
 def _description(picture: Picture) -> str:
@@ -121,10 +122,6 @@ def _description(picture: Picture) -> str:
             sentences.append(f"{', '.join([name, *picture.boxes[name].captions])}: {targets}.")
     sentences += [f"{box.name} is off: {box.off}." for box in picture.boxes.values() if box.off and not box.operator]
     return " ".join(sentences)
-
-
-def _cut(name: str, longest: int = _LONGEST) -> str:
-    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold

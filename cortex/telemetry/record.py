@@ -65,7 +65,7 @@ class ClassifyRecord(msgspec.Struct):
             "stage": judged.stage,
             "best": [{"route": route, "p": round(p, 4)} for route, p in judged.best],
             "threshold": None if judged.threshold is None else round(judged.threshold, 4),
-            "reason": judged.reason,
+            "reason": judged.remarks,
             "took_ms": _ms(self.took_ms),
         }
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
-from routing.graph import Classify, Route
+from routing.graph import Classify, Route, Threshold
 from routing.semantic.examples import Learnt, held_out, learn
 from routing.semantic.features import Features, features_of
 from routing.semantic.head import Example, TaskHead, Vector
-from routing.semantic.judgement import Judgement, Stage
+from routing.semantic.judgement import Judgement, Stage, abstained
 from routing.semantic.language import SUPPORTED
 from routing.semantic.learning import softmax
 from routing.semantic.lexicon import TASKS
@@ -47,11 +48,7 @@ class NodeClassifier:
     _classes: Mapping[str, int] = field(init=False, repr=False)  # route → its place among the probabilities
 
     def __post_init__(self) -> None:
-        own = iter(range(len(TASKS), len(TASKS) + len(self.node.routes)))
-        classes = {
-            route.name: TASKS.index(route.task) if route.task is not None else next(own) for route in self.node.routes
-        }
-        object.__setattr__(self, "_classes", classes)
+        object.__setattr__(self, "_classes", _classes(self.node))
 
     @property
     def learns(self) -> bool:
@@ -61,17 +58,18 @@ class NodeClassifier:
     def at_sight(self, text: str, features: Features) -> Judgement | None:
         """What needs no vector, in tens of microseconds; None: it is not clear."""
         if not text:
-            return Judgement(None, (), None, "abstained", "there is no text to read")
+            return abstained("there is no text to read")
         language = features.language
-        if language is not None and self.languages is not None and language not in self.languages:
-            return Judgement(None, (), None, "abstained", f"language: {language}")
-        if self.learns and self.whole is not None:
+        unreadable = language is not None and self.languages is not None and language not in self.languages
+        if self.learns and self.whole is not None and not unreadable:
             return None
         judged = self._judged(self.seen, features, None)
-        if self.whole is None:
+        if unreadable and judged.threshold:
+            return abstained(f"language: {language}")
+        if self.whole is None or unreadable:
             return judged
         name, probability = judged.best[0]
-        route = self._route(name)
+        route = self.node.route(name)
         if judged.route is not None and route.task is not None and probability >= self.head.clear[route.task]:
             return judged
         if judged.route is None and sum(found for _, found in judged.best) <= 1 - _CLEARLY_NONE:
@@ -99,16 +97,13 @@ class NodeClassifier:
             best.append((name, share))
         best.sort(key=lambda found: -found[1])
         name, probability = best[0]
-        if known.learnt is not None and self._route(name).examples:
+        if known.learnt is not None and self.node.route(name).examples:
             stage = "examples"
         threshold = known.thresholds[name]
         if probability >= threshold:
             return Judgement(name, tuple(best), threshold, stage)
         reason = f"{name} is not sure enough"
         return Judgement(None, tuple(best), threshold, "abstained", reason)
-
-    def _route(self, name: str) -> Route:
-        return next(route for route in self.node.routes if route.name == name)
 
 
 def texts_to_embed(node: Classify) -> list[str]:
@@ -126,58 +121,57 @@ def node_classifier(
 ) -> NodeClassifier:
     """`vectors` are those of `texts_to_embed`; None: there is no embedder. `before`: the same node's without vectors,
     so that what it has learnt is not learnt again."""
-    taught = bool(node.none or any(route.examples for route in node.routes))
-    if before is not None:
-        seen = before.seen
-    else:
-        seen = _known(node, head, None) if taught else _Known(None, _task_thresholds(node, head, head.seen_thresholds))
-    if vectors is None:
-        return NodeClassifier(node, head, seen, None, languages)
-    whole = _known(node, head, vectors) if taught else _Known(None, _task_thresholds(node, head, head.thresholds))
+    seen = _known(node, head, None) if before is None else before.seen
+    whole = None if vectors is None else _known(node, head, vectors)
     return NodeClassifier(node, head, seen, whole, languages)
 
 
 def _known(node: Classify, head: TaskHead, vectors: Mapping[str, Vector] | None) -> _Known:
-    examples = list(_examples(node, vectors))
-    own = sum(route.task is None for route in node.routes) + bool(node.none)
+    of_tasks = head.seen_thresholds if vectors is None else head.thresholds
+    examples = _examples(node, vectors)
+    if not examples:
+        return _Known(None, _thresholds(node, of_tasks, _USUAL_THRESHOLD))
+    own = _own_routes(node) + bool(node.none)
     anchors = head.examples(with_vectors=vectors is not None)
     learnt = learn(head, examples, anchors, own)
-    thresholds = dict(_task_thresholds(node, head, head.thresholds if vectors is not None else head.seen_thresholds))
-    if any(route.task is None and _threshold(node, route) is None for route in node.routes):
-        calibrated = _calibrated(head, examples, anchors, own)
-        thresholds.update(
-            (route.name, calibrated) for route in node.routes if route.task is None and _threshold(node, route) is None
-        )
-    return _Known(learnt, thresholds)
+    calibrating = any(route.task is None and _written(node, route) == "auto" for route in node.routes)
+    of_own = _calibrated(head, examples, anchors, own) if calibrating else _USUAL_THRESHOLD
+    return _Known(learnt, _thresholds(node, of_tasks, of_own))
 
 
-def _examples(node: Classify, vectors: Mapping[str, Vector] | None) -> Sequence[Example]:
+def _classes(node: Classify) -> dict[str, int]:
+    """Route → its place among the probabilities: its task's, or one of its own behind the tasks."""
+    own = count(len(TASKS))
+    return {route.name: next(own) if route.task is None else TASKS.index(route.task) for route in node.routes}
+
+
+def _own_routes(node: Classify) -> int:
+    return sum(route.task is None for route in node.routes)
+
+
+def _examples(node: Classify, vectors: Mapping[str, Vector] | None) -> list[Example]:
+    """Those of what belongs to no route have the last class."""
+    classes = _classes(node)
+    told = [(classes[route.name], text) for route in node.routes for text in route.examples]
+    told += [(len(TASKS) + _own_routes(node), text) for text in node.none]
     found = []
-    own = 0
-    for route in node.routes:
-        task = None if route.task is None else TASKS.index(route.task)
-        for text in map(clipped, route.examples):
-            vector = None if vectors is None else vectors[embedded(text)]
-            found.append(Example(features_of(text), vector, task, None if task is not None else own))
-        own += task is None
-    found += [
-        Example(features_of(text), None if vectors is None else vectors[embedded(text)], None, own)
-        for text in map(clipped, node.none)
-    ]
+    for place, text in ((place, clipped(text)) for place, text in told):
+        task, own = (place, None) if place < len(TASKS) else (None, place - len(TASKS))
+        found.append(Example(features_of(text), None if vectors is None else vectors[embedded(text)], task, own))
     return found
 
 
-def _threshold(node: Classify, route: Route) -> float | None:
-    """As the file says; None: calibrated."""
+def _written(node: Classify, route: Route) -> Threshold:
     return node.threshold if route.threshold is None else route.threshold
 
 
-def _task_thresholds(node: Classify, head: TaskHead, of_tasks: Mapping[str, float]) -> dict[str, float]:
+def _thresholds(node: Classify, of_tasks: Mapping[str, float], of_own: float) -> dict[str, float]:
+    """As written; else the calibrated ones, by route."""
     found = {}
     for route in node.routes:
-        threshold = _threshold(node, route)
-        calibrated = _USUAL_THRESHOLD if route.task is None else of_tasks[route.task]
-        found[route.name] = calibrated if threshold is None else threshold
+        written = _written(node, route)
+        calibrated = of_own if route.task is None else of_tasks[route.task]
+        found[route.name] = calibrated if written == "auto" else written
     return found
 
 

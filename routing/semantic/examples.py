@@ -8,6 +8,7 @@ route of one's own takes what is like its examples and not everything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,17 +39,14 @@ class Learnt:
     """What `learn` found. Probabilities are of the tasks and after them of the own classes."""
 
     weights: Matrix  # (representation, classes)
-    offsets: Matrix  # (classes,) added to the head's logits, which stand for the tasks alone
     rows: Matrix  # (own examples, representation without the head's opinion), of length 1
     places: tuple[NDArray[np.intp], ...]  # for each own class, which of `rows` are its examples
     own: int
 
     def probabilities(self, head: TaskHead, features: Features, vector: Vector | None) -> Matrix:
         """(tasks + own,)"""
-        logits = head.logits(features, vector)
-        row = np.concatenate([_seen(features, vector), _opinion(logits)])
-        known = np.concatenate([logits, np.zeros(self.own, np.float32)])
-        moved: Matrix = np.add(known + self.offsets, row @ self.weights, dtype=np.float32)
+        row, known = _row(head, features, vector, self.own)
+        moved: Matrix = np.add(known, row @ self.weights, dtype=np.float32)
         return softmax(moved)
 
     def confidence(self, own: int, probability: float, features: Features, vector: Vector | None) -> float:
@@ -69,8 +67,7 @@ def learn(head: TaskHead, examples: Sequence[Example], anchors: Sequence[Example
     kept = np.stack([_unit(_seen(example.features, example.vector)) for example in of_own]) if of_own else rows[:0]
     numbers = np.array([example.own for example in of_own], np.intp)
     places = tuple(np.flatnonzero(numbers == number) for number in range(own))
-    start = np.concatenate([np.zeros(len(TASKS), np.float32), np.full(own, _OWN_LOGIT, np.float32)])
-    return Learnt(found, start, kept, places, own)
+    return Learnt(found, kept, places, own)
 
 
 def held_out(
@@ -90,20 +87,21 @@ def held_out(
 def _table(
     head: TaskHead, examples: Sequence[Example], anchors: Sequence[Example], own: int
 ) -> tuple[Matrix, NDArray[np.intp], Matrix, Matrix]:
-    rows, labels, offsets = [], [], []
-    classes: dict[int, int] = {}
-    for example in examples:
-        label = _label(example)
-        classes[label] = classes.get(label, 0) + 1
-    for example in (*examples, *anchors):
-        logits = head.logits(example.features, example.vector)
-        rows.append(np.concatenate([_seen(example.features, example.vector), _opinion(logits)]))
-        offsets.append(np.concatenate([logits, np.full(own, _OWN_LOGIT, np.float32)]))
-        labels.append(_label(example))
-    weights = [1 / (classes[_label(example)] * len(classes)) for example in examples]
+    all_of_them = (*examples, *anchors)
+    labels = [_label(example) for example in all_of_them]
+    sizes = Counter(labels[: len(examples)])
+    weights = [1 / (sizes[label] * len(sizes)) for label in labels[: len(examples)]]
     weights += [_ANCHORS_WEIGHT / len(anchors)] * len(anchors)
+    rows, offsets = zip(*(_row(head, each.features, each.vector, own) for each in all_of_them), strict=True)
     scaled = np.array(weights, np.float32)
     return np.stack(rows), np.array(labels, np.intp), np.stack(offsets), scaled / scaled.sum()
+
+
+def _row(head: TaskHead, features: Features, vector: Vector | None, own: int) -> tuple[Matrix, Matrix]:
+    """What is learnt from, and the logits that learning begins with."""
+    logits = head.logits(features, vector)
+    known = np.concatenate([logits, np.full(own, _OWN_LOGIT, np.float32)])
+    return np.concatenate([_seen(features, vector), _opinion(logits)]), known
 
 
 def _label(example: Example) -> int:

@@ -10,9 +10,11 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from routing.semantic.language import language_of
 from routing.semantic.lexicon import OPENERS, TASKS, TASKS_OF_WORD, words_of
+from routing.semantic.turn import clipped
 
 BUCKETS = 2**14  # of hashed words
 _MOST_WORDS = 160
@@ -77,10 +79,21 @@ class Features:
     language: str | None
 
 
+class Reading:
+    """A prompt as it is read: what is left of a human's words, and its features once they are asked for."""
+
+    def __init__(self, words: str) -> None:
+        self.text = clipped(words)
+
+    @cached_property
+    def features(self) -> Features:
+        return features_of(self.text)
+
+
 def features_of(text: str) -> Features:
     """`text` is one that `routing.semantic.turn.clipped` gave: how long it takes is in proportion to its length."""
     words = [word.group() for word, _ in zip(_WORD.finditer(text.lower()), range(_MOST_WORDS), strict=False)]
-    return Features(tuple(_shape(text, words)), _buckets(text, words), language_of(text, words))
+    return Features(tuple(_shape(text, words)), _buckets(words), language_of(text, words))
 
 
 def _shape(text: str, words: Sequence[str]) -> list[float]:
@@ -128,7 +141,7 @@ def _telling(words: Sequence[str], scale: float) -> list[float]:
     return [min(1.5, count / scale) for count in found]
 
 
-def _buckets(text: str, words: Sequence[str]) -> tuple[int, ...]:
+def _buckets(words: Sequence[str]) -> tuple[int, ...]:
     keys = list(words)
     keys += [f"{word[:_STEM]}~" for word in words if len(word) > _STEM]
     keys += map("{} {}".format, words, words[1:])

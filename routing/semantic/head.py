@@ -60,9 +60,9 @@ class TaskHead:
     thresholds: Mapping[str, float]  # with the vector
     seen_thresholds: Mapping[str, float]  # without
     clear: Mapping[str, float]
-    anchors: tuple[Anchor, ...] = ()
-    anchor_vectors: Matrix | None = None  # (anchors, dimensions)
-    anchor_logits: Matrix | None = None  # (anchors, tasks): without vectors, by a head that saw none of them
+    anchors: tuple[Anchor, ...]
+    anchor_vectors: Matrix  # (anchors, dimensions)
+    anchor_logits: Matrix  # (anchors, tasks): without vectors, by a head that saw none of them
 
     def __post_init__(self) -> None:
         tasks = len(TASKS)
@@ -77,7 +77,6 @@ class TaskHead:
 
     def over(self, vectors: Mapping[str, Vector]) -> TaskHead:
         """The same for another embedder's vectors: by the anchors' it learns what they say beyond what is seen."""
-        assert self.anchor_logits is not None
         rows = np.stack([vectors[embedded(clipped(anchor.text))] for anchor in self.anchors])
         labels = np.array([anchor.task for anchor in self.anchors], np.intp)
         weights = np.full(len(rows), 1 / len(rows), np.float32)
@@ -90,10 +89,9 @@ class TaskHead:
 
     def examples(self, *, with_vectors: bool) -> list[Example]:
         """The anchors."""
-        vectors = self.anchor_vectors if with_vectors else None
         return [
-            Example(anchor.features, None if vectors is None else vectors[place], anchor.task)
-            for place, anchor in enumerate(self.anchors)
+            Example(anchor.features, vector if with_vectors else None, anchor.task)
+            for anchor, vector in zip(self.anchors, self.anchor_vectors, strict=True)
         ]
 
     def logits(self, features: Features, vector: Vector | None) -> Matrix:

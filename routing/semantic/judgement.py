@@ -12,10 +12,24 @@ Stage: TypeAlias = Literal["features", "embedding", "examples", "affinity", "abs
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`route` None: the default, for `reason`. `best`: up to two routes with their probabilities, likelier first."""
+    """`route` None: the default, for `reason`. `best`: up to two routes with their probabilities, likelier first.
+
+    `no_vector`: why there was none, where one was wanted.
+    """
 
     route: str | None
     best: tuple[tuple[str, float], ...]
     threshold: float | None  # that the best had to reach
     stage: Stage
     reason: str | None = None
+    no_vector: str | None = None
+
+    @property
+    def remarks(self) -> str | None:
+        """All there is to say of it."""
+        return "; ".join(filter(None, (self.reason, self.no_vector))) or None
+
+
+def abstained(reason: str) -> Judgement:
+    """Without a look at the routes."""
+    return Judgement(None, (), None, "abstained", reason)

@@ -7,21 +7,23 @@ from collections.abc import Callable
 
 import pytest
 
+from cortex import classification as module
 from cortex.classification import Classification
 from cortex.config.classify import EmbedderConfig
 from cortex.embedding import builtin
 from cortex.telemetry.log import Log
 from routing.graph import Classify, Graph, Node, Route, Target
+from routing.semantic.features import Reading
 from tests.support.embedder import GIVE_UP_S, Obstinate, workers
 from tests.support.routing import cascade, graph
 
-CODE = "Write a Python function that reverses a linked list"
+UNCLEAR = "the app crashes when I open it"
 TASKS = Classify((Route("coding", Target("a"), "coding"),), Target("b"))
 OWN = Classify((Route("legal", Target("a"), examples=("Is this lease valid?",), threshold=0.2),), Target("b"))
 
 
-def classification(node: Node, embedder: str = "builtin") -> Classification:
-    return Classification(graph({"auto": node}), EmbedderConfig.model_validate(embedder), Log())
+def classification(node: Node, embedder: str = "builtin", previous: Classification | None = None) -> Classification:
+    return Classification(graph({"auto": node}), EmbedderConfig.model_validate(embedder), Log(), previous)
 
 
 @pytest.fixture
@@ -94,9 +96,41 @@ async def test_an_embedder_is_loaded_though_no_example_wants_it_yet(embedder: Ob
     made = classification(TASKS)
     await made.prepare()
     assert (state(made), embedder.asked) == ("ready", [])
-    assert await made.vector(CODE, 0.0) == (None, "the embedder was too slow")
-    vector, why_not = await made.vector(CODE, 2 * GIVE_UP_S)
-    assert (why_not is None) is (vector is not None)
+    made.within_s = GIVE_UP_S
+    assert (await made.judge("auto", Reading(UNCLEAR), 0.0)).no_vector == "the embedder was too slow"
+    judged = await made.judge("auto", Reading(UNCLEAR), 2 * GIVE_UP_S)
+    assert judged.no_vector is None
+    assert embedder.asked == [UNCLEAR]
+    assert await made.judge("auto", Reading(UNCLEAR), 0.0) is judged, "what was judged is remembered"
+    made.close()
+    await until(lambda: not workers())
+
+
+async def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
+    made = classification(TASKS, "none")
+    await made.prepare()
+    first, second, third = [await made.judge("auto", Reading(text), 1.0) for text in ("a", "b", "a")]
+    assert first is third
+    assert first is not second
+    await made.judge("auto", Reading("c"), 1.0)
+    assert await made.judge("auto", Reading("a"), 1.0) is first, "asked for of late"
+    assert await made.judge("auto", Reading("b"), 1.0) is not second
+    made.close()
+
+
+async def test_what_was_judged_before_there_were_vectors_is_judged_anew(embedder: Obstinate) -> None:
+    embedder.free.clear()
+    made = classification(OWN)
+    await made.prepare(0.0)
+    await until(lambda: bool(made.classifiers))
+    before = await made.judge("auto", Reading("Is this lease valid?"), 1.0)
+    embedder.free.set()
+    await until(lambda: state(made) == "ready")
+    made.within_s = GIVE_UP_S
+    after = await made.judge("auto", Reading("Is this lease valid?"), 2 * GIVE_UP_S)
+    assert after is not before
+    assert after.stage == "examples"
     made.close()
     await until(lambda: not workers())
 
@@ -104,8 +138,7 @@ async def test_an_embedder_is_loaded_though_no_example_wants_it_yet(embedder: Ob
 async def test_an_embedder_is_handed_on_and_closed_by_its_last_owner(embedder: Obstinate) -> None:
     old = classification(TASKS)
     await old.prepare()
-    new = classification(OWN)
-    new.take_over(old)
+    new = classification(OWN, previous=old)
     await new.prepare()
     old.give_way(new)
     assert (state(new), new.service.status().state) == ("ready", "ready")

@@ -12,7 +12,7 @@ import pytest
 from cortex.embedding.builtin import BuiltinEmbedder
 from cortex.embedding.embedder import Embedder
 from cortex.embedding.static import StaticEmbedder
-from routing.graph import Classify, Route, Target
+from routing.graph import Classify, Route, Target, Threshold
 from routing.semantic.classifier import NodeClassifier, node_classifier, texts_to_embed
 from routing.semantic.features import features_of
 from routing.semantic.head import TaskHead, Vector
@@ -70,7 +70,7 @@ PINGS = (
 )
 
 
-def by_task(*tasks: str, threshold: float | None = None, **thresholds: float | None) -> Classify:
+def by_task(*tasks: str, threshold: Threshold = "auto", **thresholds: Threshold) -> Classify:
     """A route for each task, called like it."""
     return Classify(
         tuple(Route(task, Target(task), task, threshold=thresholds.get(task)) for task in tasks or TASKS),
@@ -225,6 +225,11 @@ def test_a_routes_threshold_beats_the_nodes(head: TaskHead) -> None:
     assert judged(loose, hello).route == "chat"
 
 
+def test_a_route_may_be_calibrated_where_the_node_is_not(head: TaskHead) -> None:
+    made = node_classifier(by_task("coding", "chat", threshold=0.99, coding="auto"), head, None)
+    assert made.seen.thresholds == {"coding": head.seen_thresholds["coding"], "chat": 0.99}
+
+
 def test_thresholds_are_calibrated_where_none_is_given(head: TaskHead) -> None:
     node = by_task("coding", "chat", chat=0.25)
     poem = {task: judged(node_classifier(by_task(task), head, None), "hm").threshold for task in TASKS}
@@ -242,15 +247,20 @@ ITALIAN = "Scrivi una poesia sul mare per la mia nonna"
 
 
 def test_a_language_that_the_head_was_not_trained_on_goes_to_the_default(head: TaskHead) -> None:
-    never = node_classifier(by_task(threshold=0), head, None)
+    sure = node_classifier(by_task(threshold=0.01), head, None)
     for prompt, language in ((ITALIAN, "it"), ("写一首关于大海的诗", "zh"), ("Напиши стихотворение о море", "ru")):
-        found = judged(never, prompt)
+        found = judged(sure, prompt)
         assert (found.route, found.best, found.threshold) == (None, (), None)
         assert found.reason == f"language: {language}"
 
 
+@pytest.mark.parametrize("vectors", [None, {}])
+def test_a_threshold_of_0_abstains_for_no_language_either(head: TaskHead, vectors: dict[str, Vector] | None) -> None:
+    assert judged(node_classifier(by_task(threshold=0), head, vectors), ITALIAN).route is not None
+
+
 def test_an_embedder_of_all_languages_reads_it(head: TaskHead) -> None:
-    found = judged(node_classifier(by_task(threshold=0), head, None, languages=None), ITALIAN)
+    found = judged(node_classifier(by_task(threshold=0.01), head, None, languages=None), ITALIAN)
     assert found.route is not None
 
 
