@@ -57,6 +57,7 @@ _REQUEST_HEADERS = [
     {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
     for name, description in (
         ("x-cortex-timeout", "the request's deadline if it is nearer than the configured one, as 250ms, 30s or 15m"),
+        ("x-cortex-session", "a conversation's name: `classify` nodes keep what comes under it with its route"),
         ("traceparent", "W3C trace context, handed on to the provider"),
     )
 ]

@@ -52,6 +52,14 @@ def test_operations_are_named_once_and_guarded_by_scope() -> None:
         assert in_path == ([route.path.partition("{")[2].rstrip("}")] if "{" in route.path else [])
 
 
+def test_requests_with_a_body_may_carry_headers_of_our_own() -> None:
+    ours = {"x-cortex-timeout", "x-cortex-session", "traceparent"}
+    for route in ROUTES:
+        operation = DOCUMENT["paths"][route.path][route.method.lower()]
+        told = {each["name"] for each in operation.get("parameters", []) if each["in"] == "header"}
+        assert ours <= told if "requestBody" in operation else not told
+
+
 def references(node: Json) -> Iterator[str]:
     if isinstance(node, dict):
         for name, value in node.items():
