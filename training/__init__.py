@@ -1,0 +1,4 @@
+"""training/ makes the shipped task head and its embedder: corpus, labels, scripts.
+
+Runs in no product. Never reads `benchmarks/routing`.
+"""
