@@ -121,8 +121,8 @@ def measure(data: Path, settings: Settings) -> Outcome:
 _NOTES = (
     "Rows of tasks use the shipped head: it learnt the tasks of these very prompts, but never saw who answers right."
     " That coding, math and reasoning need the strong model is assumed, not learnt.",
-    "Constants are the same for all tables (k is 2 √labels), but were set with these tables in sight: the last tables"
-    " show what others give.",
+    "Constants are the same for all tables (k is 2 √labels), but were set with these tables in sight; what others give"
+    " is measured, too.",
     "An interval tells how far other prompts of the kind might lie; MT-Bench has so few that most rows overlap.",
     "RouteLLM's routers were asked the same prompts, but learnt from other data.",
 )

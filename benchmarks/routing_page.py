@@ -1,18 +1,30 @@
-"""The page and the plots of what `benchmarks.routing_quality` found."""
+"""The page and the plots of what `benchmarks.routing_quality` and the benchmarks that it runs have found."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import svg
+from benchmarks.choice_tables import NAMES
+from benchmarks.figures import MIB
+from benchmarks.outcome import one_line
+from benchmarks.routing_timings import CLASSIFIED, PLAIN
 
+QUALITY = "quality.json"
+# A benchmark's own document, which also draws its plots.
+DOCUMENTS = {"model_choice": "model-choice.json", "routing_latency": "latency.json"}
+_TIMES = (("added", "p50"), ("added", "p99"), ("chance", "p99"), ("decision", "p50"), ("decision", "p99"))
 _LANGUAGES = {"en": "English", "es": "Spanish", "pt": "Portuguese", "fr": "French", "de": "German"}
 
 
-def write_page(found: Mapping[str, Any], folder: Path) -> None:
-    """README.md and SVG files in `folder`, of the sections that there are."""
+def write_page(folder: Path) -> None:
+    """README.md and SVG files in `folder`, of the figures that are there."""
+    found = stored(folder / QUALITY)
+    found |= {name: told for name, file in DOCUMENTS.items() if (told := stored(folder / file))}
     lines = ["# How well `classify` nodes route", "", "Made by `python -m benchmarks.routing_quality --data DIR`.", ""]
     for name, render in (
         ("tasks", _tasks),
@@ -20,10 +32,17 @@ def write_page(found: Mapping[str, Any], folder: Path) -> None:
         ("intents", _intents),
         ("languages", _languages),
         ("conversations", _conversations),
+        ("model_choice", _model_choice),
+        ("routing_latency", _routing_latency),
     ):
         if name in found:
             lines += [*render(found[name], folder), ""]
     (folder / "README.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def stored(file: Path) -> dict[str, Any]:
+    """Empty where there is none."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _tasks(told: Mapping[str, Any], folder: Path) -> list[str]:
@@ -101,6 +120,81 @@ def _languages(told: Mapping[str, Any], folder: Path) -> list[str]:
 def _conversations(told: Mapping[str, Any], folder: Path) -> list[str]:
     rows = [(name.replace("_", " "), value) for name, value in told.items()]
     return ["## Conversations", "", *_table(("", ""), rows)]
+
+
+def _model_choice(told: Mapping[str, Any], folder: Path) -> list[str]:
+    tables, published = told["same_table"], told["published"]
+    titles = list(dict.fromkeys(title for section in tables.values() for title in section))
+    return [
+        "## Which of two models a prompt needs",
+        "",
+        f"APGR with labels of the same table, and where 95 % of such tables lie. {_links('model_choice')}",
+        "",
+        *_warnings(told),
+        *_table(
+            ("", *(NAMES[table] for table in tables)),
+            [
+                ("goal", *(told["goals"][table] for table in tables)),
+                ("RouteLLM, its best", *(max(published[table].values()) for table in tables)),
+                *((title, *(_apgr(section.get(title)) for section in tables.values())) for title in titles),
+            ],
+        ),
+        "",
+        *(f"![{name}]({name}.svg)" for name in (f"model-choice-{table.replace('_', '-')}" for table in tables)),
+    ]
+
+
+def _apgr(told: Mapping[str, Any] | None) -> str:
+    return "-" if told is None else "{:.3f} ({:.3f}–{:.3f})".format(told["apgr"], *told["interval"])
+
+
+def _routing_latency(told: Mapping[str, Any], folder: Path) -> list[str]:
+    timed = [
+        (f"{title}: {kind}", each["prompts"], *(each[f"{what}_ms"][share] for what, share in _TIMES))
+        for title, section in told["timed"].items()
+        for kind, each in section["kinds"].items()
+    ]
+    return [
+        "## What classifying costs a request",
+        "",
+        f"One request at a time, ms. {_links('routing_latency')}",
+        "",
+        f"`{one_line(told['machine'])}`",
+        "",
+        *_warnings(told),
+        *_table(("", "prompts", *(f"{what} {share}" for what, share in _TIMES)), timed),
+        "",
+        *_table(
+            ("", PLAIN, CLASSIFIED),
+            [
+                (
+                    f"the event loop's lag p99, ms, {told['settings']['rate']:g} requests a second",
+                    *(told["lag"][subject]["late_ms"]["p99"] for subject in (PLAIN, CLASSIFIED)),
+                ),
+                ("start to ready, s", *_starts(told, "ready_s")),
+                ("memory idle, MiB", *(each / MIB for each in _starts(told, "idle_rss_bytes"))),
+                (
+                    "memory after the prompts, MiB",
+                    *(told["rss_bytes_after"][subject] / MIB for subject in (PLAIN, CLASSIFIED)),
+                ),
+            ],
+        ),
+        "",
+        "![routing-latency](routing-latency.svg)",
+    ]
+
+
+def _starts(told: Mapping[str, Any], name: str) -> list[float]:
+    return [median(each[name] for each in told["starts"] if each["subject"] == way) for way in (PLAIN, CLASSIFIED)]
+
+
+def _links(name: str) -> str:
+    return f"[All figures]({DOCUMENTS[name]}), [how to read them](../../README.md#{name})."
+
+
+def _warnings(told: Mapping[str, Any]) -> list[str]:
+    errors = ["**There were errors: these figures do not count.**"] if told["errors"] else []
+    return [line for each in (*errors, *told["notes"]) for line in (f"> {each}", "")]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -1,12 +1,14 @@
-"""How well `classify` nodes route, on prompts that nothing was trained on.
+"""How well `classify` nodes route, on prompts that nothing was trained on, and what that costs.
 
-    python -m benchmarks.routing_quality --data DIR [--only tasks examples intents languages conversations]
+    python -m benchmarks.routing_quality --data DIR [--only SECTION …]
 
 `tasks`: the shipped recipe on every public source by a head that has not seen the source nor its relatives.
 `examples`: the same with twenty of the source's own prompts a route, and with twenty alone.
 `intents`: CLINC150, twenty examples an intent, and what belongs to none.
 `languages`, `conversations`: the shipped head on benchmarks/routing, which no training reads.
-DIR is the folder of public sources. Writes tables and plots to benchmarks/results/routing/.
+`model_choice`, `routing_latency`: these benchmarks, as they run by themselves.
+DIR is the folder of public sources. Writes tables and plots to benchmarks/results/routing/; `--only` without a section
+writes the page and its plots anew, from the figures that are there.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -23,6 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import model_choice, routing_latency
+from benchmarks.command import run
 from benchmarks.routing_measures import (
     area_under_curve,
     calibration,
@@ -32,7 +36,7 @@ from benchmarks.routing_measures import (
     precision_at_recall,
     task_node,
 )
-from benchmarks.routing_page import write_page
+from benchmarks.routing_page import DOCUMENTS, QUALITY, stored, write_page
 from cortex.embedding.builtin import BuiltinEmbedder
 from cortex.task_head import shipped_head
 from routing.graph import Classify, Route, Target
@@ -329,32 +333,53 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def main() -> None:
-    names = ("tasks", "examples", "intents", "languages", "conversations")
+_MEASURES: dict[str, Callable[[Bench], Section]] = {
+    "languages": languages,
+    "conversations": conversations,
+    "intents": intents,
+    "tasks": tasks,
+    "examples": examples,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if every section could be measured."""
+    sections = (*_MEASURES, *DOCUMENTS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder of public sources")
-    parser.add_argument("--only", nargs="+", choices=names, default=names)
+    parser.add_argument("--only", nargs="*", choices=sections, default=sections)
     parser.add_argument("--output", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    bench = Bench(arguments.data)
-    found: dict[str, Section] = {}
-    measures: dict[str, Callable[[Bench], Section]] = {
-        "languages": languages,
-        "conversations": conversations,
-        "intents": intents,
-        "tasks": tasks,
-        "examples": examples,
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in _MEASURES if name in options.only]
+    if wanted:
+        _measure(Bench(options.data), wanted, options.output / QUALITY)
+    mains: dict[str, Callable[[Sequence[str]], int]] = {
+        "model_choice": lambda into: model_choice.main(["--data", str(options.data), *into]),
+        "routing_latency": routing_latency.main,
     }
-    for name, measure in measures.items():
-        if name in arguments.only:
-            found[name] = measure(bench)
-            print(json.dumps({name: found[name]}, indent=1), flush=True)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    file = arguments.output / "quality.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    file.write_text(json.dumps({**known, **found}, indent=1) + "\n", encoding="utf-8")
-    write_page({**known, **found}, arguments.output)
+    codes = [_beside(mains[name], options.output, file) for name, file in DOCUMENTS.items() if name in options.only]
+    write_page(options.output)
+    return max(codes, default=0)
+
+
+def _measure(bench: Bench, wanted: Sequence[str], file: Path) -> None:
+    found: dict[str, Section] = {}
+    for name in wanted:
+        found[name] = _MEASURES[name](bench)
+        print(json.dumps({name: found[name]}, indent=1), flush=True)
+    file.write_text(json.dumps(stored(file) | found, indent=1) + "\n", encoding="utf-8")
+
+
+def _beside(main: Callable[[Sequence[str]], int], folder: Path, name: str) -> int:
+    """Another benchmark's exit status; its plots and its document, without the samples, are put into the folder."""
+    file = folder / name
+    code = main(["--json", str(file), "--plots", str(folder)])
+    if told := stored(file):
+        told.pop("samples", None)
+        file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return code
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

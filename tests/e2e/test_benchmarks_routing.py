@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import routing_quality
 from benchmarks.choice_curve import Curve
 from benchmarks.choice_methods import LABELLED, kind_told
 from benchmarks.choice_splits import Split, crossed, drawn, measured, unseen_kinds
@@ -171,6 +174,44 @@ def test_a_whole_run_of_the_choice_between_two_models(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "model-choice-mmlu.svg", "model-choice-gsm8k.svg", "model-choice-mt-bench.svg"
     }  # fmt: skip
+
+
+@pytest.fixture
+def figures(tmp_path: Path) -> Path:
+    """A folder of the published figures, without page and plots."""
+    for file in routing_quality.RESULTS.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def _page(folder: Path) -> str:
+    assert routing_quality.main(["--data", str(folder), "--output", str(folder), "--only"]) == 0
+    return (folder / "README.md").read_text()
+
+
+def test_the_published_page_of_routing_is_of_the_published_figures(figures: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", _page(figures))
+    assert {"model-choice.json", "latency.json", "routing-latency.svg", "coverage.svg"} <= set(links)
+    assert all((routing_quality.RESULTS / link).exists() for link in links)
+    for file in figures.iterdir():
+        assert file.read_text() == (routing_quality.RESULTS / file.name).read_text(), file.name
+
+
+def test_figures_of_routing_that_do_not_count_are_published_as_such(figures: Path) -> None:
+    file = figures / "latency.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "errors": ["status 502"]}))
+    _, _, costs = _page(figures).partition("## What classifying costs")
+    assert costs.index("these figures do not count") < costs.index("| added p50 |")
+
+
+def test_one_command_measures_what_other_benchmarks_do_and_pages_it(tmp_path: Path) -> None:
+    data, output = _tables(tmp_path / "data"), tmp_path / "output"
+    assert routing_quality.main(["--data", str(data), "--output", str(output), "--only", "model_choice"]) == 0
+    assert json.loads((output / "model-choice.json").read_text())["prompts"]["gsm8k"]["prompts"] == 16
+    assert (output / "model-choice-gsm8k.svg").exists()
+    page = (output / "README.md").read_text()
+    assert "| kNN, vectors |" in page
+    assert "Seven tasks" not in page
 
 
 def test_a_varied_prompt_is_another_text_with_the_same_end() -> None:
