@@ -10,6 +10,8 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from cortex.caching.answer import Origin, bare
+from cortex.caching.flight import Flight
 from cortex.dialects.dialect import Provenance
 from cortex.errors import Fault, FaultKind
 from cortex.keepalive import Keepalive
@@ -54,6 +56,8 @@ class Call:
         limits, streams = provider.timeouts, passage.operation.stream
         phase, limit_s = ("first_token", limits.first_token_s) if streams else ("response", limits.response_s)
         passage.record.dropped = encoded.dropped
+        if passage.flight is not None:
+            passage.flight.begin()
         request = UpstreamRequest(
             encoded.method,
             provider.base_url + encoded.path,
@@ -87,18 +91,20 @@ class Call:
         """Relay a streamed answer. Until the commit the relay holds everything back."""
         passage, idle_s = self.passage, self.provider.timeouts.idle_s
         relay = self.relay = passage.operation.relay(self.provider.codec, encoded, self._provenance())
-        sink, keepalive = passage.sink, passage.keepalive
+        sink, keepalive, flight = passage.sink, passage.keepalive, passage.flight
         assert keepalive is not None
-        await self._commit_stream(relay, response, keepalive)
+        await self._commit_stream(encoded, relay, response, keepalive)
 
         def pass_on(data: bytes) -> bool:
             """Runs as each piece comes, outside this task, which sleeps on while the result is True."""
             now = time.monotonic()
             watchdog.restart(now)
+            if flight is not None:
+                flight.add(data)
             room = True
             if out := relay.feed(data):
                 keepalive.wrote(now)
-                room = sink.put(out)
+                room = passage.put(out)
             return room and not relay.whole and relay.fault is None
 
         while not relay.whole:
@@ -108,15 +114,19 @@ class Call:
             await sink.drain()
             watchdog.phase("idle", idle_s)
             if await response.pump(pass_on) and not relay.whole and (out := relay.end()):
-                sink.put(out)
+                passage.put(out)
+        if flight is not None:
+            self._land(flight, relay.tally)
         watchdog.phase("write", idle_s)
         await sink.end()
         await _read_to_end(response)
         return relay.tally
 
-    async def _commit_stream(self, relay: Relay, response: UpstreamResponse, keepalive: Keepalive) -> None:
+    async def _commit_stream(
+        self, encoded: Encoded, relay: Relay, response: UpstreamResponse, keepalive: Keepalive
+    ) -> None:
         """Read up to the first content, and send what came with it. Raises Fault, and then nothing was sent."""
-        passage = self.passage
+        passage, flight = self.passage, self.passage.flight
         out = b""
         while not out and relay.fault is None:
             began = time.monotonic()
@@ -124,11 +134,15 @@ class Call:
                 data = await response.read()
             finally:
                 passage.waited_s += time.monotonic() - began
+            if flight is not None:
+                flight.add(data)
             out = relay.feed(data) if data else relay.end()
         if out:
             self._commit()
+            if flight is not None:
+                flight.commit(self._origin(encoded, streamed=True))
             await passage.sink.start_stream(passage.headers())
-            passage.sink.put(out)
+            passage.put(out)
             keepalive.wrote(time.monotonic())
         elif relay.fault is not None:
             raise relay.fault
@@ -145,6 +159,10 @@ class Call:
         out, tally = passage.operation.answer(self.provider.codec, self.answered, self._provenance())
         self.tally = tally
         self._commit()
+        if (flight := passage.flight) is not None:
+            flight.add(self.answered[0][1])
+            flight.commit(self._origin(encoded, streamed=False))
+            self._land(flight, tally)
         if passage.operation.stream:
             await sink.start_stream(passage.headers())
             await sink.write(out)
@@ -152,6 +170,25 @@ class Call:
         else:
             await sink.send(200, {**passage.headers(), "content-type": "application/json"}, out)
         return tally
+
+    def _origin(self, encoded: Encoded, *, streamed: bool) -> Origin:
+        record = self.passage.record
+        return Origin(
+            codec=self.provider.codec,
+            call=bare(encoded),
+            candidate=self.attempt.candidate,
+            route=self.attempt.route,
+            streamed=streamed,
+            request_id=record.request_id,
+            created=int(record.time),
+            prompt_tokens=self.passage.operation.demand.prompt_tokens,
+        )
+
+    def _land(self, flight: Flight, tally: Tally) -> None:
+        """The answer is whole: before its client, or any other, is waited for."""
+        passage = self.passage
+        assert passage.query is not None
+        passage.runtime.caching.land(flight, passage.query, passage.operation, tally, passage.record, time.monotonic())
 
     def _commit(self) -> None:
         self.committed_at = time.monotonic()

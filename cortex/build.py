@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 
 from cortex.alarms import Alarms
+from cortex.caching.cache import ResponseCache
+from cortex.caching.caching import Caching
 from cortex.classification import Classification
 from cortex.config.graph import routing_graph
 from cortex.config.load import Loaded
@@ -49,9 +51,18 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
         classification=Classification(
             graph, config.embedder, log, None if previous is None else previous.classification
         ),
+        caching=_caching(config, graph, previous),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
     )
+
+
+def _caching(config: Config, graph: Graph, previous: Runtime | None) -> Caching:
+    """What is remembered stays, for the clients whose it is: by their keys, whatever these are called now."""
+    cache = ResponseCache(config.cache) if previous is None else previous.caching.cache
+    cache.configure(config.cache)
+    clients = {name: digest for digest, name in _named("client", config.server.client_keys).items()}
+    return Caching(config, graph, clients, cache)
 
 
 def _state(config: Config, graph: Graph) -> RoutingState:
@@ -73,7 +84,7 @@ def _provider(name: str, config: Config, graph: Graph, http: Transport) -> Provi
     provider = config.providers[name]
     entry = graph.providers[name]
     models = {
-        candidate.model: Model(candidate.model, candidate.context_tokens, candidate.max_output_tokens)
+        candidate.model: Model(candidate.model, candidate.context_tokens, candidate.max_output_tokens, candidate.name)
         for candidate in entry.candidates
     }
     return Provider(

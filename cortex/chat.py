@@ -37,6 +37,7 @@ class ChatRequest:
         provider: str | None = None,
         output_tokens: int | None = None,
         has_parts: bool = True,
+        cache: msgspec.Raw | None = None,
     ) -> None:
         self.members = members
         self.model = model
@@ -44,6 +45,7 @@ class ChatRequest:
         self.include_usage = include_usage  # whether the client asked for usage in the stream
         self.provider = provider  # pinned by /api/chat
         self.output_tokens = output_tokens  # the most that the client wants; None: it named no limit
+        self.cache = cache  # what it says of the gateway's cache, as it came
         self.has_parts = has_parts  # whether a message's content may be a list of parts, and so hold images
 
     @cached_property

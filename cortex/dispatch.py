@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Mapping
 
 from cortex.attempt import Call
+from cortex.caching.caching import Query
+from cortex.caching.serve import follow, send_hit, send_vectors
 from cortex.choosing import choose
 from cortex.cost import cost_usd
 from cortex.entry import entry_for, plan_for
@@ -20,7 +22,7 @@ from cortex.errors import REQUEST_FAULTS, ClientError, Fault, FaultKind
 from cortex.operation import Operation
 from cortex.passage import Passage
 from cortex.providers.codec import Encoded
-from cortex.refusal import CUT, cut_error, error_headers, refusal, request_error
+from cortex.refusal import CUT, DEADLINE_EXCEEDED, NOT_CACHED, cut_error, error_headers, refusal, request_error
 from cortex.runtime import Runtime
 from cortex.sink import ClientGone, Sink
 from cortex.telemetry.log import Log
@@ -77,39 +79,80 @@ class _Exchange:
         self._refused: Fault | None = None  # by a codec, before anything was sent
 
     async def run(self) -> None:
-        """Attempt after attempt, until the client has its answer or an error. Raises CancelledError only."""
-        passage, state = self._passage, self._runtime.state
+        """Until the client has its answer or an error. Raises CancelledError only."""
+        passage = self._passage
         try:
             try:
                 entry = entry_for(self._runtime, self._operation)
-                choices = await self._choose(entry) if entry.chooses else NO_CHOICES
-                plan = plan_for(self._runtime, self._operation, entry, choices, _now(), _RANDOM)
+                query = self._runtime.caching.query(self._operation, entry, self._record, self._headers)
+                passage.query = query
+                if not await self._from_cache(query):
+                    await self._from_upstream(entry)
             except Fault as unknown:
                 await self._refuse(request_error(unknown))
-                return
-            cascade = Cascade(plan, state, self._runtime.retries, self._operation.demand, passage.deadline)
-            settled = False
-            try:
-                while not settled:
-                    due = cascade.next(_now(), _RANDOM)
-                    if isinstance(due, Wait):
-                        await asyncio.sleep(due.seconds)
-                    elif isinstance(due, GiveUp):
-                        break
-                    elif (encoded := self._encode(cascade, due.candidate)) is not None:
-                        settled = await self._attempt(cascade, encoded)
-            finally:
-                cascade.close(_now())
-                self._tell_candidates(plan, cascade)
-            if isinstance(due, GiveUp):
-                await self._refuse(refusal(due, self._judged(due), self._record))
         except ClientGone:
             self._record.gone()
         except asyncio.CancelledError:
             self._record.gone()
             raise
         finally:
+            if passage.flight is not None:
+                passage.flight.lose()  # unless it has landed
             passage.close()
+
+    # What needs no call
+
+    async def _from_cache(self, query: Query) -> bool:
+        """True: the request is settled. False: it asks upstreams, and others may wait for what it gets."""
+        passage, caching, record = self._passage, self._runtime.caching, self._record
+        while True:
+            now = _now()
+            if (entry := caching.find(query, now)) is not None:
+                record.cache, record.cache_reason = "hit", None
+                await send_hit(passage, entry, now)
+                return True
+            if query.texts and await send_vectors(passage, now):
+                return True
+            if query.directives.only:
+                await self._refuse(NOT_CACHED)
+                return True
+            flight = caching.joinable(query, now, passage.deadline)
+            if flight is None:
+                passage.flight = caching.lead(query, record, passage.sink, passage.deadline)
+                return False
+            followed = await follow(passage, flight)
+            if followed.error is not None:
+                await self._refuse(followed.error)
+                return True
+            if followed.cut is not None:
+                await self._cut(followed.cut)
+                return True
+            if followed.settled:
+                return True
+
+    # What does
+
+    async def _from_upstream(self, entry: Entry) -> None:
+        """Attempt after attempt. Raises Fault(BAD_REQUEST) if the graph has no place for the request."""
+        passage, state = self._passage, self._runtime.state
+        choices = await self._choose(entry) if entry.chooses else NO_CHOICES
+        plan = plan_for(self._runtime, self._operation, entry, choices, _now(), _RANDOM)
+        cascade = Cascade(plan, state, self._runtime.retries, self._operation.demand, passage.deadline)
+        settled = False
+        try:
+            while not settled:
+                due = cascade.next(_now(), _RANDOM)
+                if isinstance(due, Wait):
+                    await asyncio.sleep(due.seconds)
+                elif isinstance(due, GiveUp):
+                    break
+                elif (encoded := self._encode(cascade, due.candidate)) is not None:
+                    settled = await self._attempt(cascade, encoded)
+        finally:
+            cascade.close(_now())
+            self._tell_candidates(plan, cascade)
+        if isinstance(due, GiveUp):
+            await self._refuse(refusal(due, self._judged(due), self._record))
 
     def _choose(self, entry: Entry) -> Awaitable[Choices]:
         deadline = self._passage.deadline
@@ -198,12 +241,14 @@ class _Exchange:
         record = self._record
         record.outcome, record.status, record.error = "cut", 200, CUT
         error = cut_error(fault, record)
+        self._ground(error)
         await self._sink.write(self._operation.stream_error(error, record.request_id))
         await self._sink.end()
 
     async def _refuse(self, error: ClientError) -> None:
         """No candidate answered: one error, in the stream if it had to be opened."""
         record = self._record
+        self._ground(error)
         record.outcome, record.status, record.error = "failed", error.status, error.code
         if self._sink.started:
             await self._sink.write(self._operation.stream_error(error, record.request_id))
@@ -211,6 +256,12 @@ class _Exchange:
             return
         headers = {**self._passage.headers(), **error_headers(error), "content-type": "application/json"}
         await self._sink.send(error.status, headers, self._operation.error(error, record.request_id))
+
+    def _ground(self, error: ClientError) -> None:
+        """Tell those who wait for the answer, unless they have more time than this request had."""
+        flight = self._passage.flight
+        if flight is not None and error.code != DEADLINE_EXCEEDED:
+            flight.fail(error)
 
     # What is told of it
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from cortex.caching.caching import Query
+from cortex.caching.flight import Flight
 from cortex.keepalive import Keepalive
 from cortex.operation import Operation
 from cortex.runtime import Runtime
-from cortex.sink import Sink
+from cortex.sink import ClientGone, Sink
 from cortex.telemetry.record import RequestRecord
 
 
 class Passage:
-    __slots__ = ("deadline", "keepalive", "operation", "record", "runtime", "sink", "waited_s")
+    __slots__ = ("deadline", "flight", "keepalive", "operation", "query", "record", "runtime", "sink", "waited_s")
 
     def __init__(
         self, runtime: Runtime, operation: Operation, sink: Sink, record: RequestRecord, deadline: float
@@ -25,6 +27,8 @@ class Passage:
         self.record = record
         self.deadline = deadline
         self.waited_s = 0.0  # on upstreams, before the commit
+        self.query: Query | None = None  # what the cache is asked; None: it has no part in this
+        self.flight: Flight | None = None  # of an answer that others may follow, or that is to be remembered
         self.keepalive: Keepalive | None = None
         if operation.stream:
             self.keepalive = Keepalive(runtime.alarms, sink, operation.keepalive, self.headers)
@@ -33,6 +37,16 @@ class Passage:
         if self.keepalive is not None:
             self.keepalive.stop()
             self.keepalive = None  # which refers to this object: neither must wait for the garbage collector
+
+    def put(self, data: bytes) -> bool:
+        """As `Sink.put`. While others follow the answer, neither a slow client nor one that has left holds it up."""
+        flight = self.flight
+        try:
+            return self.sink.put(data) or (flight is not None and flight.followers > 0)
+        except ClientGone:
+            if flight is None or not flight.followers:
+                raise
+            return True
 
     def headers(self) -> Mapping[str, str]:
         """What the answer's headers tell, as things stand."""

@@ -15,6 +15,10 @@ from routing.graph import Graph
 
 NOTHING_TO_ASK = "no_candidate_available"  # the error's code
 CUT = "upstream_stream_broken"
+DEADLINE_EXCEEDED = "deadline_exceeded"
+NOT_CACHED = ClientError(
+    504, "no answer to this request is remembered", "invalid_request_error", "not_cached", should_retry=False
+)
 MAX_RETRY_AFTER_S = 30.0  # official SDKs sleep for as long as they are told, or give up above a limit of their own
 
 
@@ -36,7 +40,7 @@ def refusal(give_up: GiveUp, last: Fault | None, record: RequestRecord) -> Clien
                 504,
                 f"the deadline passed after {_calls(record)}",
                 "server_error",
-                "deadline_exceeded",
+                DEADLINE_EXCEEDED,
                 should_retry=False,
                 attempts=attempts,
             )
@@ -75,7 +79,7 @@ def cut_error(fault: Fault, record: RequestRecord) -> ClientError:
         502,
         f"the answer was cut: {fault.message}",
         "server_error",
-        "deadline_exceeded" if fault.kind is FaultKind.DEADLINE else CUT,
+        DEADLINE_EXCEEDED if fault.kind is FaultKind.DEADLINE else CUT,
         should_retry=False,
         attempts=tuple(attempt.summary() for attempt in record.attempts),
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cortex.alarms import Alarms
+from cortex.caching.caching import Caching
 from cortex.classification import Classification
 from cortex.config.schema import Config
 from cortex.providers.codec import Codec, Model
@@ -68,5 +69,6 @@ class Runtime:
     redactor: Redactor
     alarms: Alarms
     classification: Classification
+    caching: Caching
     client_keys: Mapping[bytes, str] = field(repr=False)  # SHA-256 of the key → its name; empty: no key is asked for
     admin_keys: Mapping[bytes, str] = field(repr=False)

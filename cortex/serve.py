@@ -25,6 +25,7 @@ from cortex.telemetry.telemetry import Telemetry
 from cortex.upstream.transport import HttpTransport
 
 _SWITCH_S = 0.0005  # how long another thread, the log's, may keep the event loop from going on
+_EXPIRE_EVERY_S = 60.0
 _GC_THRESHOLD = 50_000  # container objects between two young collections: a request makes few cycles
 
 
@@ -59,6 +60,7 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
         background.start("probes", probe_for_ever(app))
         background.start("watch", reloader.watch())
         background.start("classification", keep_prepared(app))
+        background.start("cache", _expire_for_ever(app))
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
@@ -73,6 +75,13 @@ async def _serve(loaded: Loaded, host: str | None, port: int | None, ready: Call
         await http.close()
         app.runtime.classification.close()
         log.stop()
+
+
+async def _expire_for_ever(app: App) -> None:
+    """Free what nobody asks the cache for any more."""
+    while True:
+        await asyncio.sleep(_EXPIRE_EVERY_S)
+        app.runtime.caching.cache.store.expire(time.monotonic())
 
 
 class _Stop:

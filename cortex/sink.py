@@ -13,6 +13,14 @@ class ClientGone(Exception):
 class Sink(Protocol):
     started: bool  # the status line has gone: the status cannot change any more
 
+    @property
+    def gone(self) -> bool:
+        """The client has left."""
+
+    def outlive(self, stays: bool) -> None:
+        """Whether the request is to be worked on even if its client leaves. It is not waited for, then: `drain`
+        returns at once."""
+
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole answer. Raises ClientGone."""
 

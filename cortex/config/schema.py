@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
+from cortex.config.cache import CacheConfig
 from cortex.config.classify import EmbedderConfig
 from cortex.config.keys import Secrets
 from cortex.config.nodes import NodeConfig
@@ -125,13 +126,15 @@ class Config(Section):
         default=None, description="For requests that name none. Left out: every provider, in order of priority."
     )
     embedder: EmbedderConfig = Field(
-        default=EmbedderConfig(), description="What turns a text into a vector, for `classify` nodes."
+        default=EmbedderConfig(),
+        description="What turns a text into a vector, for `classify` nodes and the semantic cache.",
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for what.")
     retries: RetriesConfig = Field(
         default=RetriesConfig(), description="How often an upstream is called for one request."
     )
     health: HealthConfig = Field(default=HealthConfig(), description="When a model is left alone, and for how long.")
+    cache: CacheConfig = Field(default=CacheConfig(), description="What is remembered of answers, and for whom.")
     telemetry: TelemetryConfig = Field(default=TelemetryConfig(), description="What is told about requests.")
 
     def timeouts_of(self, provider: ProviderConfig) -> Timeouts:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from cortex.config.diagnostics import Finding, Findings, Holes, Path, Severity, Tree, value_at
+from cortex.config.diagnostics import Finding, Findings, Holes, Path, Severity, Tree, did_you_mean, value_at
 from cortex.config.graph import routing_graph
 from cortex.config.provider_types import PROVIDER_TYPES
 from cortex.config.rules import WhenConfig
@@ -20,7 +20,7 @@ from routing.semantic.lexicon import TASKS
 
 def note_semantics(tree: Tree, sound: Sound, findings: Findings) -> None:
     """Tell what does not go together in the sound part of a tree."""
-    for rule in (_exposure, _providers, _models, _nodes, _rules, _classify, _embedder):
+    for rule in (_exposure, _providers, _models, _nodes, _rules, _classify, _embedder, _cache):
         for finding in rule(sound.config, findings.holes):
             path = sound.origin(finding.path)
             if findings.holes.touch(path):
@@ -135,6 +135,22 @@ def _embedder(config: Config, _: Holes) -> Iterator[Finding]:
     for member in ("model", "device"):
         if getattr(embedder, member) is not None:
             yield Finding((*path, member), "is for the type sentence_transformers")
+
+
+def _cache(config: Config, holes: Holes) -> Iterator[Finding]:
+    exact, semantic = config.cache.exact, config.cache.semantic
+    path = ("cache", "semantic", "enabled")
+    if semantic.enabled and not exact.enabled:
+        yield Finding(path, "finds only what cache.exact remembers, which is switched off", "set cache.exact.enabled")
+    if semantic.enabled and config.embedder.type == "none":
+        yield Finding(path, "compares questions by their embedding, and `embedder` is none", "set embedder: builtin")
+    if holes.at_or_below(("providers",)) or holes.at_or_below(("models",)):
+        return  # a name that seems unknown may be one of theirs
+    names = routing_graph(config).names()
+    for name in exact.ttl_by_model:
+        if name not in names:
+            hint = did_you_mean(name, names) or "a node, a provider, provider/model, or a model's name"
+            yield Finding(("cache", "exact", "ttl_by_model", name), "nothing of this name is configured", hint)
 
 
 def _follows(tree: Tree, path: Path, holes: Holes) -> bool:

@@ -40,6 +40,7 @@ class ApiChatDialect:
         members, head = read_chat(body)
         provider = read_text(members, "provider")
         members.pop("provider", None)
+        cache = members.pop("cache", None)
         read(members, "n", _ONE, "1: an answer here has one choice")
         stream = head.stream is not False
         members["stream"] = _BOOLEANS[stream]  # upstreams do not stream unless told to
@@ -51,7 +52,11 @@ class ApiChatDialect:
             provider=provider,
             output_tokens=head.output_tokens,
             has_parts=head.has_parts,
+            cache=cache,
         )
+
+    def form(self, request: ChatRequest) -> object:
+        return None  # each answer tells its request's id
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:
         return _StreamRenderer(provenance)

@@ -38,6 +38,9 @@ class Dialect(Protocol):
     def parse(self, body: bytes) -> ChatRequest:
         """Raises Fault(BAD_REQUEST), with the member at fault as its `param`."""
 
+    def form(self, request: ChatRequest) -> object:
+        """Requests of the same form get the same body for the same answer. None: each body is one request's own."""
+
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:
         """For an answer that is streamed, event by event."""
 

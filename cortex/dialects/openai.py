@@ -25,6 +25,7 @@ class OpenAIDialect:
     def parse(self, body: bytes) -> ChatRequest:
         """Raises Fault(BAD_REQUEST), with the member at fault as its `param`."""
         members, head = read_chat(body)
+        cache = members.pop("cache", None)
         return ChatRequest(
             members,
             model=head.model,
@@ -32,7 +33,11 @@ class OpenAIDialect:
             include_usage=head.include_usage,
             output_tokens=head.output_tokens,
             has_parts=head.has_parts,
+            cache=cache,
         )
+
+    def form(self, request: ChatRequest) -> object:
+        return (request.include_usage,) if request.stream else ()
 
     def stream_renderer(self, request: ChatRequest, provenance: Provenance) -> StreamRenderer:
         return OpenAIStreamRenderer(provenance, include_usage=request.include_usage)

@@ -34,10 +34,11 @@ _DIMENSIONS = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=1)] | None)
 def parse(body: bytes) -> EmbeddingsRequest:
     """Raises Fault(BAD_REQUEST), with the member at fault as its `param`."""
     members = read_members(body)
+    cache = members.pop("cache", None)
     _check_input(members.get("input"))
     read(members, "dimensions", _DIMENSIONS, "a positive integer")
     encoding = read(members, "encoding_format", _FORMAT, '"float" or "base64"')
-    return EmbeddingsRequest(members, model=read_text(members, "model"), base64=encoding == "base64")
+    return EmbeddingsRequest(members, model=read_text(members, "model"), base64=encoding == "base64", cache=cache)
 
 
 def render(embeddings: Embeddings, request: EmbeddingsRequest) -> bytes:

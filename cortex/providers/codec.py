@@ -28,6 +28,7 @@ class Model:
     name: str
     context_tokens: int | None = None
     max_output_tokens: int | None = None
+    target: str = ""  # provider/model
 
 
 class Encoded(msgspec.Struct, frozen=True):

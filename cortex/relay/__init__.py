@@ -7,6 +7,6 @@ the terminal marker, so that an attempt can fail unseen and a cut answer never l
 
 from cortex.relay.relay import Relay, relay_for
 from cortex.relay.tally import Tally
-from cortex.relay.whole import whole_answer, whole_as_stream
+from cortex.relay.whole import stream_as_whole, whole_answer, whole_as_stream
 
-__all__ = ["Relay", "Tally", "relay_for", "whole_answer", "whole_as_stream"]
+__all__ = ["Relay", "Tally", "relay_for", "stream_as_whole", "whole_answer", "whole_as_stream"]

@@ -7,6 +7,7 @@ import msgspec
 from cortex.chat import Delta, Event, Finish, Start, Usage
 
 _BYTES_A_TOKEN = 4
+_BY_ITSELF = ("stop", "tool_calls")
 
 
 class Tally(msgspec.Struct):
@@ -16,6 +17,7 @@ class Tally(msgspec.Struct):
     finish_reason: str | None = None  # the first choice's that finished
     usage: Usage | None = None
     output_bytes: int = 0  # about how much text was generated, UTF-8; of a whole answer with usage it is not counted
+    complete: bool = False  # every choice that finished did so by itself: not cut for length, not filtered
     frames: int = 0  # about how many pieces it came in
 
     def note(self, event: Event) -> None:
@@ -23,6 +25,7 @@ class Tally(msgspec.Struct):
             self.frames += 1
             self.output_bytes += text_bytes(event)
         elif isinstance(event, Finish):
+            self.complete = event.reason in _BY_ITSELF and (self.complete or self.finish_reason is None)
             self.finish_reason = self.finish_reason or event.reason
         elif isinstance(event, Start):
             self.model = event.model or None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from cortex.chat import ChatRequest, Delta, Event, Usage
+from cortex.chat import ChatRequest, Delta, End, Event, Usage
 from cortex.dialects.dialect import Dialect, Provenance
 from cortex.providers.codec import Codec, Encoded
 from cortex.relay.tally import Tally
@@ -31,6 +31,17 @@ def whole_as_stream(
     events = codec.decode_chat(call, body)
     tally = _tally(events)
     return dialect.stream_renderer(request, provenance).render(_with_usage(events, tally, provenance)), tally
+
+
+def stream_as_whole(
+    codec: Codec, call: Encoded, data: bytes, dialect: Dialect, request: ChatRequest, provenance: Provenance
+) -> bytes:
+    """The JSON answer of a stream that has come whole."""
+    decoder = codec.chat_decoder(call)
+    events = decoder.feed(data)
+    if not (events and isinstance(events[-1], End)):
+        events = [*events, *decoder.end()]
+    return dialect.render_answer(request, _with_usage(events, _tally(events), provenance), provenance)
 
 
 class _PlainMessage(msgspec.Struct, gc=False):
@@ -94,7 +105,8 @@ def _plain_tally(body: bytes) -> Tally | None:
         cached.cache_write_tokens,
         reasoning.reasoning_tokens,
     )
-    return Tally(answer.model or None, answer.choices[0].finish_reason, usage)
+    reasons = [choice.finish_reason for choice in answer.choices]
+    return Tally(answer.model or None, reasons[0], usage, complete=reasons.count("stop") == len(reasons))
 
 
 def _tally(events: Sequence[Event]) -> Tally:

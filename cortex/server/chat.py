@@ -21,7 +21,7 @@ from cortex.errors import ClientError, Fault
 from cortex.operation import Chat, Embed, Operation
 from cortex.refusal import request_error
 from cortex.server.body import read_body
-from cortex.server.errors import INTERNAL_ERROR, Refused, bad_value, not_cached
+from cortex.server.errors import INTERNAL_ERROR, Refused, bad_value
 from cortex.server.incoming import Incoming
 from cortex.sink import ClientGone
 from cortex.telemetry.record import RequestRecord
@@ -55,8 +55,6 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
     try:
         record.traceparent = _traceparent(headers.get("traceparent"))
         deadline = _deadline(incoming, headers.get("x-cortex-timeout"))
-        if "only-if-cached" in headers.get("x-cortex-cache", "").lower():
-            raise not_cached()
         body = await read_body(incoming.request, incoming.share, idle_s=incoming.body_idle_s, deadline=deadline)
         try:
             operation = parse(body)

@@ -4,7 +4,8 @@ What aiohttp does by itself, as told: idle keep-alive connections are closed (on
 `keep_alive_s`), framing is checked (two lengths, two hosts, bad chunks), a handler is cancelled when its client leaves,
 half-closing included. Added here, by one sweep over all connections: a limit on the time for a request's headers, and
 on the time that a client may take nothing of what is written to it. Of aiohttp's private state this file reads
-`_request_count`, `_waiter` and `_reading_paused`; tests on real sockets notice if either changes its meaning.
+`_request_count`, `_waiter` and `_reading_paused`, and it lets go of `_task_handler` and `_drain_waiter` where a handler
+is to outlive its connection; tests on real sockets notice if one of them changes its meaning.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Connections(web.Server):
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_head_since", "_limits", "_link", "_log", "_lost", "_stuck_since")
+    __slots__ = ("_head_since", "_limits", "_link", "_log", "_lost", "_outlived", "_stuck_since")
 
     def __init__(self, connections: Connections, log: Log, limits: Limits) -> None:
         super().__init__(
@@ -80,6 +81,7 @@ class Connection(web.RequestHandler):
         self._head_since: float | None = None  # the first byte of a request whose headers are not complete
         self._lost = asyncio.Event()
         self._stuck_since: float | None = None  # the client has been taking nothing
+        self._outlived = False  # others wait for what its handler does
 
     # What the sweep looks at
 
@@ -89,7 +91,17 @@ class Connection(web.RequestHandler):
         if self._link is not None:
             self._link.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
 
+    def outlive(self, stays: bool) -> None:
+        """Whether the handler goes on when the client leaves. If so, it waits for the client no longer."""
+        self._outlived = stays
+        if stays and (waiter := self._drain_waiter) is not None:
+            self._drain_waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._outlived:
+            self._task_handler = None  # which would be cancelled
         super().connection_lost(exc)
         self._lost.set()
 

@@ -91,8 +91,3 @@ def overloaded() -> Refused:
         503, "too many request bodies are in flight; try again shortly", _SERVER, "overloaded", retry_after_s=1.0
     )
     return Refused(error, {"Retry-After": "1"}, close=True)
-
-
-def not_cached() -> Refused:
-    message = "`x-cortex-cache: only-if-cached` cannot be met: this version has no cache"
-    return Refused(ClientError(504, message, _REQUEST, "not_cached", should_retry=False))

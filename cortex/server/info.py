@@ -76,7 +76,7 @@ async def stats(incoming: Incoming) -> None:
                 ]
                 for seen in view(incoming.runtime, _now())
             },
-            "cache": {"enabled": False},
+            "cache": incoming.runtime.caching.overview(_now()),
             "cost": counted.cost(),
             "uptime": {"seconds": round(up_s, 3), "formatted": _formatted(up_s)},
             "timestamp": _timestamp(),

@@ -36,13 +36,22 @@ _SHAPES = {
     "/api/stats": _Shape("Stats"),
     "/api/decisions": _Shape("Decisions"),
     "/api/decisions/{request_id}": _Shape("Decision"),
+    "/api/cache": _Shape("Cache"),
+    "DELETE /api/cache": _Shape("Removed"),
     "/livez": _Shape("State"),
     "/readyz": _Shape("State", unavailable=True),
     "/openapi.json": _Shape("Contract"),
     "/": _Shape("Index"),
 }
 
-_QUERY = {
+_QUERY: dict[str, list[Json]] = {
+    "DELETE /api/cache": [
+        {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}
+        for name, description in (
+            ("model", "answers to requests for this model, or by this provider/model"),
+            ("key", "the answer of this digest, as `x-cortex-cache-key` told it"),
+        )
+    ],
     "/api/decisions": [
         {
             "name": "limit",
@@ -50,7 +59,7 @@ _QUERY = {
             "description": "how many, the newest first",
             "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
         }
-    ]
+    ],
 }
 
 _REQUEST_HEADERS = [
@@ -58,6 +67,8 @@ _REQUEST_HEADERS = [
     for name, description in (
         ("x-cortex-timeout", "the request's deadline if it is nearer than the configured one, as 250ms, 30s or 15m"),
         ("x-cortex-session", "a conversation's name: `classify` nodes keep what comes under it with its route"),
+        ("x-cortex-cache", "no-cache, no-store, only-if-cached, separated by commas"),
+        ("x-cortex-cache-ttl", "how long the answer may be remembered, as 250ms, 30s or 15m; 0s: not at all"),
         ("traceparent", "W3C trace context, handed on to the provider"),
     )
 ]
@@ -89,7 +100,7 @@ def document(routes: Iterable[Route]) -> dict[str, Json]:
 
 
 def _operation(route: Route) -> dict[str, Json]:
-    shape = _SHAPES[route.path]
+    shape = _SHAPES.get(f"{route.method} {route.path}") or _SHAPES[route.path]
     operation: dict[str, Json] = {
         "summary": route.summary,
         "operationId": route.handler.__name__,
@@ -117,7 +128,11 @@ def _parameters(route: Route, shape: _Shape) -> list[Json]:
         {"name": name.removesuffix("}"), "in": "path", "required": True, "schema": {"type": "string"}}
         for _ in range(bool(variable))
     ]
-    return in_path + _QUERY.get(route.path, []) + (_REQUEST_HEADERS if shape.asks else [])
+    return in_path + _query(route) + (_REQUEST_HEADERS if shape.asks else [])
+
+
+def _query(route: Route) -> list[Json]:
+    return _QUERY.get(f"{route.method} {route.path}", _QUERY.get(route.path, []) if route.method == "GET" else [])
 
 
 def _responses(shape: _Shape) -> dict[str, Json]:

@@ -160,7 +160,7 @@ SCHEMAS: dict[str, Json] = {
                     )
                 )
             ),
-            "cache": _closed({"enabled": _FLAG}),
+            "cache": _ref("Cache"),
             "cost": _closed({"usd": _NUMBER, "unpriced_requests": _COUNT}),
             "uptime": _closed({"seconds": _NUMBER, "formatted": _TEXT}),
             "timestamp": _TIME,
@@ -195,7 +195,16 @@ SCHEMAS: dict[str, Json] = {
             "candidates": _list(_closed({"target": _TEXT}, skip=_TEXT, until=_NUMBER)),
             "attempts": _list(_ATTEMPT),
             "dropped": _list(_TEXT),
-            "cache": _closed({"result": _TEXT, "reason": _or_null(_TEXT)}),
+            "cache": _closed(
+                {
+                    "result": _one_of("hit", "semantic", "coalesced", "miss", "bypass"),
+                    "reason": _or_null(_TEXT),
+                    "key": {**_or_null(_TEXT), "description": "the digest under which the answer is remembered"},
+                },
+                age_s=_or_null(_NUMBER),
+                saved_usd=_or_null(_NUMBER),
+                similarity=_NUMBER,
+            ),
             "usage": _or_null(_USAGE),
             "cost_usd": _or_null(_NUMBER),
             "finish_reason": _or_null(_TEXT),
@@ -206,6 +215,20 @@ SCHEMAS: dict[str, Json] = {
             "overhead_ms": _or_null(_NUMBER),
         }
     ),
+    "Cache": _closed(
+        {
+            "enabled": _FLAG,
+            "entries": _COUNT,
+            "max_entries": _COUNT,
+            "bytes": _COUNT,
+            "max_bytes": _COUNT,
+            "under_way": {**_COUNT, "description": "answers that are coming, and may be waited for"},
+            **dict.fromkeys(("hits", "semantic", "coalesced", "misses", "bypassed"), _COUNT),
+            **dict.fromkeys(("stored", "evicted", "expired", "too_large"), _COUNT),
+            "saved": _closed({"tokens": _COUNT, "usd": _NUMBER}),
+        }
+    ),
+    "Removed": _closed({"removed": _COUNT}),
     "State": _closed({"status": _TEXT}),
     "Contract": _open({"openapi": _TEXT, "paths": _ANY_OBJECT}),
     "Index": _closed({"name": _TEXT, "version": _TEXT, "endpoints": _map(_TEXT)}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from cortex.chat import Json
+from cortex.server import cache as response_cache
 from cortex.server import chat, info, models
 from cortex.server.auth import Scope
 from cortex.server.incoming import Incoming
@@ -34,6 +35,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/stats", Scope.ADMIN, info.stats, "Counters since the start, and the state of every key"),
     Route("GET", "/api/decisions", Scope.ADMIN, info.decisions, "How the newest requests were routed"),
     Route("GET", "/api/decisions/{request_id}", Scope.ADMIN, info.decision, "How one request was routed"),
+    Route("GET", "/api/cache", Scope.ADMIN, response_cache.cache, "How full the response cache is, and what it saved"),
+    Route("DELETE", "/api/cache", Scope.ADMIN, response_cache.clear_cache, "Forget answers: all, a model's, or one"),
     Route("GET", "/livez", Scope.OPEN, info.livez, "Whether the process is up"),
     Route("GET", "/readyz", Scope.OPEN, info.readyz, "Whether it is able to serve; 503 if not"),
     Route("GET", "/openapi.json", Scope.OPEN, contract, "This document"),

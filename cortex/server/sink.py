@@ -8,6 +8,7 @@ way; here it is known when it goes, so its head is put together once and leaves 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 from aiohttp import HttpVersion11, web
 
@@ -23,6 +24,13 @@ _STREAM_HEADERS = {
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
+@runtime_checkable
+class Outliving(Protocol):
+    """A connection whose handler may go on without it."""
+
+    def outlive(self, stays: bool) -> None: ...
+
+
 class ResponseSink:
     """`draining` is asked when the headers go: from then on a connection serves no further request."""
 
@@ -32,6 +40,7 @@ class ResponseSink:
         "_ended",
         "_head",
         "_keep_alive",
+        "_outlives",
         "_request",
         "_request_id",
         "_streaming",
@@ -47,6 +56,7 @@ class ResponseSink:
         self._draining = draining
         self._keep_alive = False  # as the headers have told it
         self._streaming = False
+        self._outlives = False
         self._chunked = True  # of a stream: else the end of the connection is its end
         self._ended = False
         self._head = b""  # of a stream, until its first frame: they leave in one packet
@@ -55,6 +65,20 @@ class ResponseSink:
     def streaming(self) -> bool:
         """An event stream is open: an error can only be told as an event."""
         return self._streaming and not self._ended
+
+    @property
+    def gone(self) -> bool:
+        """The client has left."""
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
+    def outlive(self, stays: bool) -> None:
+        """Whether the request is to be worked on even if its client leaves. It is not waited for, then: `drain`
+        returns at once."""
+        self._outlives = stays
+        connection = self._request.protocol
+        if isinstance(connection, Outliving):
+            connection.outlive(stays)
 
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole answer. Raises ClientGone."""
@@ -88,6 +112,8 @@ class ResponseSink:
 
     async def drain(self) -> None:
         """Wait until less than the low-water mark is unsent. Raises ClientGone."""
+        if self._outlives:
+            return
         try:
             await self._request.writer.drain()
         except ConnectionError as error:

@@ -78,6 +78,9 @@ class RuleRecord(msgspec.Struct):
     to: str
 
 
+_FROM_CACHE = frozenset({"hit", "semantic", "coalesced"})
+
+
 class RequestRecord(msgspec.Struct):
     request_id: str
     time: float  # Unix time in seconds
@@ -94,10 +97,14 @@ class RequestRecord(msgspec.Struct):
     candidates: list[CandidateRecord] = []
     attempts: list[AttemptRecord] = []
     dropped: tuple[str, ...] = ()  # request members that the answering provider could not be told
-    cache: str = "bypass"
-    cache_reason: str | None = "not available in this version"
+    cache: str = "bypass"  # hit, semantic, coalesced, miss, bypass
+    cache_reason: str | None = None
+    cache_key: str | None = None  # the entry's digest
+    cache_age_s: float | None = None  # of what was answered from the cache
+    cache_similarity: float | None = None  # of the question that was answered
     usage: Usage | None = None
-    cost_usd: float | None = None
+    cost_usd: float | None = None  # of an upstream's answer; of one from the cache 0
+    saved_usd: float | None = None  # what an answer from the cache cost when it was new
     finish_reason: str | None = None
     outcome: str = "failed"  # completed, failed, cut (after content had gone), cancelled
     status: int = 0
@@ -120,12 +127,32 @@ class RequestRecord(msgspec.Struct):
             "x-cortex-cache": self.cache,
             "x-cortex-overhead-ms": f"{self.overhead_ms or 0.0:.3f}",
         }
+        if self.cache_key is not None:
+            told["x-cortex-cache-key"] = self.cache_key
+            if self.cache_age_s is not None:
+                told["Age"] = str(int(self.cache_age_s))
+            if self.cache_similarity is not None:
+                told["x-cortex-cache-similarity"] = f"{self.cache_similarity:.4f}"
         if self.model is not None:
             told["x-cortex-model"] = self.model
         if self.route:
             told["x-cortex-route"] = ">".join(self.route)
         if self.dropped and self.model is not None:
             told["x-cortex-warning"] = f"dropped={','.join(self.dropped)}"
+        return told
+
+    @property
+    def from_cache(self) -> bool:
+        """Answered without an upstream call of its own."""
+        return self.cache in _FROM_CACHE
+
+    def _cache(self) -> dict[str, Json]:
+        told: dict[str, Json] = {"result": self.cache, "reason": self.cache_reason, "key": self.cache_key}
+        if self.from_cache:
+            told["age_s"] = None if self.cache_age_s is None else round(self.cache_age_s, 3)
+            told["saved_usd"] = self.saved_usd
+        if self.cache_similarity is not None:
+            told["similarity"] = round(self.cache_similarity, 4)
         return told
 
     def decision(self) -> dict[str, Json]:
@@ -152,7 +179,7 @@ class RequestRecord(msgspec.Struct):
             ],
             "attempts": [attempt.decision() for attempt in self.attempts],
             "dropped": list(self.dropped),
-            "cache": {"result": self.cache, "reason": self.cache_reason},
+            "cache": self._cache(),
             "usage": None if self.usage is None else self.usage.as_json(),
             "cost_usd": self.cost_usd,
             "finish_reason": self.finish_reason,

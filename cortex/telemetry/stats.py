@@ -34,7 +34,7 @@ class Stats:
             if record.error == NOTHING_TO_ASK:
                 self.no_workers += 1
         self._duration_ms += record.duration_ms
-        if record.usage is not None:
+        if record.usage is not None and not record.from_cache:
             self._total_tokens += record.usage.total_tokens
             self._completion_tokens += record.usage.completion_tokens
             if record.cost_usd is None:
