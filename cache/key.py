@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -31,25 +31,29 @@ def _number(spelt: str) -> float | int:
     return int(number) if abs(number) < _LARGEST_INTEGER and number.is_integer() else number
 
 
-_decode = msgspec.json.Decoder(float_hook=_number).decode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=_number).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Keys:
-    """Digests keyed by one secret: without it nobody can tell from a digest what was asked."""
+class Scope:
+    """Digests of what is asked in the same place: none equals one of another scope's."""
 
-    def __init__(self, secret: bytes) -> None:
-        # SHA-256 of secret and text: the digests are cut short, so none can be lengthened into another's.
-        self._keyed = hashlib.sha256(len(secret).to_bytes(8, "big") + secret)
+    __slots__ = ("_keyed",)
 
-    def digest(self, scope: Sequence[Json], members: Mapping[str, bytes | msgspec.Raw]) -> bytes:
-        """`DIGEST_BYTES` bytes. `members` are JSON, not yet decoded; `scope` is what else must be the same.
+    def __init__(self, keyed: hashlib._Hash) -> None:
+        self._keyed = keyed
+
+    def digest(self, body: bytes, besides: Iterable[str], also: Sequence[Json] = ()) -> bytes:
+        """`DIGEST_BYTES` bytes. `body` is a JSON object of which the members `besides` do not matter; `also` is what
+        else was asked.
 
         Raises NoKey.
         """
         try:
-            said = {name: _decode(raw) for name, raw in members.items()}
-            text = _encode((scope, said))
+            said = _decode(body)
+            for name in besides:
+                said.pop(name, None)
+            text = _encode((said, also))
         except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
             raise NoKey(str(error)) from None
         return self._digest(text)
@@ -62,3 +66,17 @@ class Keys:
         keyed = self._keyed.copy()
         keyed.update(text)
         return keyed.digest()[:DIGEST_BYTES]
+
+
+class Keys:
+    """One secret's: without it nobody can tell from a digest what was asked."""
+
+    def __init__(self, secret: bytes) -> None:
+        # SHA-256 of secret and text: the digests are cut short, so none can be lengthened into another's.
+        self._keyed = hashlib.sha256(len(secret).to_bytes(8, "big") + secret)
+
+    def scope(self, *where: str) -> Scope:
+        keyed = self._keyed.copy()
+        text = _encode(where)
+        keyed.update(len(text).to_bytes(8, "big") + text)
+        return Scope(keyed)

@@ -88,11 +88,11 @@ class Store(Generic[V]):
 
     def put(self, key: bytes, value: V, now: float, ttl_s: float) -> bool:
         """False: it is too large, or lives for no time at all. What was there before is gone either way."""
+        if ttl_s > 0 and self._add(Entry(key, value, now, now + ttl_s)):
+            self.counts.stored += 1
+            return True
         self._entries.pop(key, None)
-        if ttl_s <= 0 or not self._add(Entry(key, value, now, now + ttl_s)):
-            return False
-        self.counts.stored += 1
-        return True
+        return False
 
     def grown(self, entry: Entry[V]) -> None:
         """Its value holds more, or less, than it did. It may be too large now, and gone."""
@@ -113,12 +113,15 @@ class Store(Generic[V]):
         return keys
 
     def _add(self, entry: Entry[V]) -> bool:
+        bounds, kept = self._bounds, self._entries
         size_bytes = entry.size_bytes = ENTRY_BYTES + entry.value.size_bytes
-        if size_bytes > min(self._bounds.max_entry_bytes, self._bounds.max_bytes):
+        if size_bytes > bounds.max_entry_bytes or size_bytes > bounds.max_bytes:
             self.counts.too_large += 1
             return False
-        self._make_room(1, size_bytes)
-        self._entries[entry.key] = entry
+        if len(kept) >= bounds.max_entries or kept.currsize + size_bytes > bounds.max_bytes:
+            kept.pop(entry.key, None)
+            self._make_room(1, size_bytes)
+        kept[entry.key] = entry
         return True
 
     def _make_room(self, entries: int, size_bytes: int) -> None:

@@ -19,9 +19,9 @@ from routing.plan import Demand
 
 Answered: TypeAlias = tuple[Encoded, bytes]  # a call, and the whole body of its answer
 
-# Members of a chat that say how its answer is sent, or whose it is, but nothing of what it is to be.
-_BESIDES = frozenset({"stream", "stream_options", "user", "metadata"})
-_BESIDES_INPUT = frozenset({"input", "encoding_format", "user"})
+# Members that say how an answer is sent, whose it is, or what was told apart from them: nothing of what it is to be.
+_BESIDES = ("stream", "stream_options", "user", "metadata", "cache", "model", "provider")
+_BESIDES_INPUT = ("input", "encoding_format", "user", "cache", "model")
 _NUMBER = msgspec.json.Decoder(float)
 
 
@@ -59,8 +59,12 @@ class Operation(Protocol):
         """What the body says of the cache."""
 
     @property
-    def said(self) -> Mapping[str, msgspec.Raw]:
-        """All members that may make the answer another."""
+    def body(self) -> bytes:
+        """The request's, as it came."""
+
+    @property
+    def besides(self) -> Sequence[str]:
+        """Members of the body that cannot make the answer another, or are told by the other properties."""
 
     @property
     def form(self) -> object:
@@ -86,10 +90,12 @@ class Operation(Protocol):
 
 class Chat:
     kind = "chat"
-    __slots__ = ("demand", "dialect", "keepalive", "model", "provider", "request", "speaks", "stream")
+    besides = _BESIDES
+    __slots__ = ("body", "demand", "dialect", "keepalive", "model", "provider", "request", "speaks", "stream")
 
-    def __init__(self, request: ChatRequest, speaks: Dialect, demand: Demand) -> None:
+    def __init__(self, request: ChatRequest, speaks: Dialect, demand: Demand, body: bytes = b"") -> None:
         self.request = request
+        self.body = body
         self.speaks = speaks
         self.demand = demand
         self.dialect = speaks.name
@@ -106,10 +112,6 @@ class Chat:
     @property
     def cache(self) -> msgspec.Raw | None:
         return self.request.cache
-
-    @property
-    def said(self) -> Mapping[str, msgspec.Raw]:
-        return {name: value for name, value in self.request.members.items() if name not in _BESIDES}
 
     @property
     def form(self) -> object:
@@ -151,9 +153,10 @@ class Embed:
     """`known` are vectors of some of the items, by the provider/model that made them, and by the items' places: where
     that model is asked, it is not asked for these again."""
 
-    __slots__ = ("_asked", "demand", "fresh", "known", "model", "request")
+    __slots__ = ("_asked", "body", "demand", "fresh", "known", "model", "request")
 
     kind = "embeddings"
+    besides = _BESIDES_INPUT
     dialect = "openai_embeddings"
     provider: str | None = None
     stream = False
@@ -161,8 +164,9 @@ class Embed:
     messages: bytes | None = None
     form: object = None
 
-    def __init__(self, request: EmbeddingsRequest, demand: Demand) -> None:
+    def __init__(self, request: EmbeddingsRequest, demand: Demand, body: bytes = b"") -> None:
         self.request = request
+        self.body = body
         self.demand = demand
         self.model = request.model
         self.known: Mapping[str, Mapping[int, Known]] = {}
@@ -172,10 +176,6 @@ class Embed:
     @property
     def cache(self) -> msgspec.Raw | None:
         return self.request.cache
-
-    @property
-    def said(self) -> Mapping[str, msgspec.Raw]:
-        return {name: value for name, value in self.request.members.items() if name not in _BESIDES_INPUT}
 
     def temperature(self, unnamed: float) -> float:
         return 0.0

@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from cache.key import NoKey
+from cache.key import NoKey, Scope
 from cache.store import Entry
 from cortex.caching.answer import Answer, Origin
 from cortex.caching.cache import ResponseCache
@@ -58,7 +58,7 @@ class Caching:
         self._share = config.cache.share
         self._graph = graph
         self._clients = clients
-        self._scopes: dict[GraphEntry, EntryScope] = {}
+        self._scopes: dict[tuple[str, str, str], tuple[EntryScope, Scope]] = {}
 
     def query(
         self, operation: Operation, entry: GraphEntry, record: RequestRecord, headers: Mapping[str, str]
@@ -90,15 +90,22 @@ class Caching:
         self, query: Query, operation: Operation, entry: GraphEntry, record: RequestRecord, headers: Mapping[str, str]
     ) -> None:
         """Raises NoKey."""
-        scope = self._scopes.get(entry)
+        kind = operation.kind
+        scope = self._scopes.get((kind, entry.kind, entry.name))
         if scope is None:
-            scope = self._scopes[entry] = entry_scope(self._config, self._graph, entry)
-        client = None if self._share or record.client is None else self._clients[record.client].hex()
-        seen = scope.of_request(headers, record.client) if scope.looks else None
-        namespace = query.directives.namespace
-        fixed = (operation.kind, entry.name, operation.provider, scope.digest, seen, client, namespace)
-        keys = self.cache.keys
-        query.key = keys.digest(fixed, operation.said)
+            seen = entry_scope(self._config, self._graph, entry)
+            scope = self._scopes[kind, entry.kind, entry.name] = (seen, self.cache.keys.scope(kind, seen.digest))
+        looks, keys = scope
+        query.key = keys.digest(
+            operation.body,
+            operation.besides,
+            (
+                operation.provider,
+                query.directives.namespace,
+                None if self._share or record.client is None else self._clients[record.client].hex(),
+                looks.of_request(headers, record.client) if looks.looks else None,
+            ),
+        )
         if isinstance(operation, Embed):
             items = operation.request.items
             query.texts = [keys.part(query.key, item) for item in items]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from enum import Enum
 
+import msgspec
+
 from cortex.caching.answer import Answer, Origin
 from cortex.errors import ClientError
 from cortex.sink import Sink
@@ -25,43 +27,24 @@ class State(Enum):
     LOST = "lost"  # through no fault of an upstream's
 
 
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """Led by the task that makes it."""
 
-    __slots__ = (
-        "_flights",
-        "_sink",
-        "_task",
-        "_waiting",
-        "answer",
-        "deadline",
-        "error",
-        "failures",
-        "followers",
-        "kept",
-        "key",
-        "origin",
-        "parts",
-        "size_bytes",
-        "state",
-    )
-
-    def __init__(self, flights: Flights, key: bytes, sink: Sink, deadline: float, failures: int) -> None:
-        self.key = key
-        self.deadline = deadline  # the leader's, monotonic seconds
-        self.failures = failures  # of those who led before
-        self.followers = 0
-        self.state = State.UNDER_WAY
-        self.origin: Origin | None = None  # from the commit on
-        self.parts: list[bytes] = []  # of the attempt under way, as its upstream sent them
-        self.size_bytes = 0
-        self.kept = True  # what comes is kept, as long as there is room for it
-        self.answer: Answer | None = None  # of a chat, once it is whole
-        self.error: ClientError | None = None  # once it has failed
-        self._flights = flights
-        self._sink: Sink | None = sink
-        self._task = asyncio.current_task()
-        self._waiting: list[asyncio.Future[None]] = []
+    key: bytes
+    deadline: float  # the leader's, monotonic seconds
+    failures: int  # of those who led before
+    _flights: Flights
+    _sink: Sink | None
+    _task: asyncio.Task[object] | None
+    followers: int = 0
+    state: State = State.UNDER_WAY
+    origin: Origin | None = None  # from the commit on
+    parts: list[bytes] = []  # of the attempt under way, as its upstream sent them
+    size_bytes: int = 0
+    kept: bool = True  # what comes is kept, as long as there is room for it
+    answer: Answer | None = None  # of a chat, once it is whole
+    error: ClientError | None = None  # once it has failed
+    _waiting: list[asyncio.Future[None]] = []
 
     # The leader's
 
@@ -185,13 +168,13 @@ class Flights:
 
     def lead(self, key: bytes, sink: Sink, deadline: float, failures: int) -> Flight:
         """Others may follow, unless one that they could follow is under way already."""
-        flight = Flight(self, key, sink, deadline, failures)
+        flight = Flight(key, deadline, failures, self, sink, asyncio.current_task())
         self._by_key.setdefault(key, flight)
         return flight
 
     def alone(self, key: bytes, sink: Sink, deadline: float) -> Flight:
         """One that nobody may follow."""
-        return Flight(self, key, sink, deadline, 0)
+        return Flight(key, deadline, 0, self, sink, asyncio.current_task())
 
     def remove(self, flight: Flight) -> None:
         if self._by_key.get(flight.key) is flight:

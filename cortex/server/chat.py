@@ -96,12 +96,12 @@ def _simple_chat(body: bytes) -> Operation:
 def _chat(body: bytes, speaks: Dialect) -> Operation:
     request = speaks.parse(body)
     demand = Demand(request.prompt_tokens(), request.stream, request.output_tokens, request.needs())
-    return Chat(request, speaks, demand)
+    return Chat(request, speaks, demand, body)
 
 
 def _embed(body: bytes) -> Operation:
     request = openai_embeddings.parse(body)
-    return Embed(request, Demand(request.prompt_tokens, stream=False))
+    return Embed(request, Demand(request.prompt_tokens, stream=False), body)
 
 
 def _deadline(incoming: Incoming, asked: str | None) -> float:
