@@ -6,14 +6,12 @@ for any more. Times are monotonic seconds, passed in.
 
 from __future__ import annotations
 
-import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from cachetools import Cache, LRUCache
-
-# What it takes to hold an entry, its value and its key's bytes apart: the object, three dictionaries' places, a link.
+# What it takes to hold an entry besides its value: the object, its key and times, and its place in the order.
 ENTRY_BYTES = 350
 
 
@@ -55,15 +53,12 @@ class Counts:
 class Store(Generic[V]):
     def __init__(self, bounds: Bounds) -> None:
         self.counts = Counts()
+        self.size_bytes = 0
         self._bounds = bounds
-        self._entries: LRUCache[bytes, Entry[V]] = LRUCache(math.inf, getsizeof=_size)
+        self._entries: OrderedDict[bytes, Entry[V]] = OrderedDict()  # the least recently used first
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    @property
-    def size_bytes(self) -> int:
-        return int(self._entries.currsize)
 
     @property
     def bounds(self) -> Bounds:
@@ -72,74 +67,81 @@ class Store(Generic[V]):
     @bounds.setter
     def bounds(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._make_room(0, 0)
+        self._keep_within(bounds.max_entries, bounds.max_bytes)
 
     def get(self, key: bytes, now: float) -> Entry[V] | None:
         entry = self._entries.get(key)
-        if entry is not None and entry.expires_at <= now:
-            del self._entries[key]
+        if entry is None:
+            return None
+        if entry.expires_at <= now:
+            self._drop(key)
             self.counts.expired += 1
             return None
+        self._entries.move_to_end(key)
         return entry
 
     def peek(self, key: bytes) -> V | None:
         """What is under this key, its time over or not, as if nobody had asked."""
-        return _untouched(self._entries, key).value if key in self._entries else None
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
 
     def put(self, key: bytes, value: V, now: float, ttl_s: float) -> bool:
         """False: it is too large, or lives for no time at all. What was there before is gone either way."""
+        if key in self._entries:
+            self._drop(key)
         if ttl_s > 0 and self._add(Entry(key, value, now, now + ttl_s)):
             self.counts.stored += 1
             return True
-        self._entries.pop(key, None)
         return False
 
     def grown(self, entry: Entry[V]) -> None:
-        """Its value holds more, or less, than it did. It may be too large now, and gone."""
-        if self._entries.pop(entry.key, None) is entry:
+        """Its value holds more, or less, than it did. It may be too large now, and gone.
+
+        Of one that is kept no longer nothing is to be said.
+        """
+        if self._entries.get(entry.key) is entry:
+            self._drop(entry.key)
             self._add(entry)
 
     def remove(self, key: bytes) -> bool:
-        return self._entries.pop(key, None) is not None
+        if key not in self._entries:
+            return False
+        self._drop(key)
+        return True
 
     def remove_where(self, unwanted: Callable[[V], bool]) -> list[bytes]:
         """The keys of what was removed."""
-        return self._remove(lambda entry: unwanted(entry.value))
+        return self._drop_where(lambda entry: unwanted(entry.value))
 
     def expire(self, now: float) -> list[bytes]:
         """The keys of what had outlived its time, and is gone."""
-        keys = self._remove(lambda entry: entry.expires_at <= now)
+        keys = self._drop_where(lambda entry: entry.expires_at <= now)
         self.counts.expired += len(keys)
         return keys
 
     def _add(self, entry: Entry[V]) -> bool:
-        bounds, kept = self._bounds, self._entries
+        bounds = self._bounds
         size_bytes = entry.size_bytes = ENTRY_BYTES + entry.value.size_bytes
         if size_bytes > bounds.max_entry_bytes or size_bytes > bounds.max_bytes:
             self.counts.too_large += 1
             return False
-        if len(kept) >= bounds.max_entries or kept.currsize + size_bytes > bounds.max_bytes:
-            kept.pop(entry.key, None)
-            self._make_room(1, size_bytes)
-        kept[entry.key] = entry
+        self._keep_within(bounds.max_entries - 1, bounds.max_bytes - size_bytes)
+        self._entries[entry.key] = entry
+        self.size_bytes += size_bytes
         return True
 
-    def _make_room(self, entries: int, size_bytes: int) -> None:
-        kept, bounds = self._entries, self._bounds
-        while kept and (len(kept) + entries > bounds.max_entries or kept.currsize + size_bytes > bounds.max_bytes):
-            kept.popitem()
+    def _keep_within(self, max_entries: int, max_bytes: int) -> None:
+        entries = self._entries
+        while self.size_bytes > max_bytes or len(entries) > max_entries:
+            _, evicted = entries.popitem(last=False)
+            self.size_bytes -= evicted.size_bytes
             self.counts.evicted += 1
 
-    def _remove(self, unwanted: Callable[[Entry[V]], bool]) -> list[bytes]:
-        gone = [key for key in self._entries if unwanted(_untouched(self._entries, key))]
+    def _drop(self, key: bytes) -> None:
+        self.size_bytes -= self._entries.pop(key).size_bytes
+
+    def _drop_where(self, unwanted: Callable[[Entry[V]], bool]) -> list[bytes]:
+        gone = [key for key, entry in self._entries.items() if unwanted(entry)]
         for key in gone:
-            del self._entries[key]
+            self._drop(key)
         return gone
-
-
-# Read as the library's own base class does: without a use being noted.
-_untouched = Cache.__getitem__
-
-
-def _size(entry: Entry[V]) -> int:
-    return entry.size_bytes

@@ -56,7 +56,7 @@ class Call:
         limits, streams = provider.timeouts, passage.operation.stream
         phase, limit_s = ("first_token", limits.first_token_s) if streams else ("response", limits.response_s)
         passage.record.dropped = encoded.dropped
-        if passage.flight is not None:
+        if passage.flight is not None and passage.flight.parts:
             passage.flight.begin()
         request = UpstreamRequest(
             encoded.method,
@@ -165,8 +165,7 @@ class Call:
             self._land(flight, tally)
         if passage.operation.stream:
             await sink.start_stream(passage.headers())
-            await sink.write(out)
-            await sink.end()
+            await sink.end(out)
         else:
             await sink.send(200, {**passage.headers(), "content-type": "application/json"}, out)
         return tally

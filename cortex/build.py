@@ -38,6 +38,7 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
     state = _state(config, graph)
     if previous is not None:
         state.carry_over(previous.state)
+    classification = Classification(graph, config.embedder, log, None if previous is None else previous.classification)
     return Runtime(
         config=config,
         graph=graph,
@@ -48,9 +49,7 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
         ),
         redactor=Redactor(loaded.secrets),
         alarms=Alarms(),
-        classification=Classification(
-            graph, config.embedder, log, None if previous is None else previous.classification
-        ),
+        classification=classification,
         caching=_caching(config, graph, previous),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
@@ -61,7 +60,7 @@ def _caching(config: Config, graph: Graph, previous: Runtime | None) -> Caching:
     """What is remembered stays, for the clients whose it is: by their keys, whatever these are called now."""
     cache = ResponseCache(config.cache) if previous is None else previous.caching.cache
     cache.configure(config.cache)
-    clients = {name: digest for digest, name in _named("client", config.server.client_keys).items()}
+    clients = {name: digest.hex() for digest, name in _named("client", config.server.client_keys).items()}
     return Caching(config, graph, clients, cache)
 
 

@@ -36,9 +36,16 @@ class Classification:
     """Belongs to one event loop. Must be closed."""
 
     def __init__(
-        self, graph: Graph, embedder: EmbedderConfig, log: Log, previous: Classification | None = None
+        self,
+        graph: Graph,
+        embedder: EmbedderConfig,
+        log: Log,
+        previous: Classification | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
-        """`previous`: one whose embedder is gone on with, if it is the same."""
+        """`previous`: one whose embedder is gone on with, if it is the same. `shared`: others embed with it, too, so
+        that it is wanted even without a node that classifies."""
         self.nodes = {name: node for name, node in graph.nodes.items() if isinstance(node, Classify)}
         self.settings = EmbedderSettings(embedder.type, embedder.model, embedder.device)
         self.classifiers: Mapping[str, NodeClassifier] = {}
@@ -46,6 +53,7 @@ class Classification:
         self.within_s = embedder.timeout if embedder.timeout is not None else _WITHIN_S.get(embedder.type, 0.0)
         self._multilingual = embedder.reads_all_languages
         self._log = log
+        self._shared = shared
         self.service: EmbeddingService
         if previous is not None and previous.settings == self.settings:
             self.service = previous.service
@@ -58,6 +66,8 @@ class Classification:
 
     async def prepare(self, within_s: float | None = None) -> None:
         """Make every node's classifier, with vectors where they can be had; what takes longer goes on by itself."""
+        if self._shared:
+            self.service.start()
         if not self.nodes or self._whole:
             return
         if self._preparing is None or self._preparing.done():

@@ -113,11 +113,15 @@ class _Exchange:
                 return True
             if query.texts and await send_vectors(passage, now):
                 return True
-            if query.directives.only:
-                await self._refuse(NOT_CACHED)
-                return True
-            flight = caching.joinable(query, now, passage.deadline)
+            flight = None if query.directives.only else caching.joinable(query, now, passage.deadline)
             if flight is None:
+                if caching.compares(query):
+                    if await self._from_similar(query):
+                        return True
+                    continue  # another may have begun to ask the same
+                if query.directives.only:
+                    await self._refuse(NOT_CACHED)
+                    return True
                 passage.flight = caching.lead(query, record, passage.sink, passage.deadline)
                 return False
             followed = await follow(passage, flight)
@@ -129,6 +133,21 @@ class _Exchange:
                 return True
             if followed.settled:
                 return True
+
+    async def _from_similar(self, query: Query) -> bool:
+        """Answer with what the same question in other words was answered. False: it was not asked."""
+        passage, caching, record = self._passage, self._runtime.caching, self._record
+        match = await caching.compare(query, self._operation, passage.deadline - _now())
+        if match is None:
+            return False
+        now = _now()
+        entry = caching.find_matched(match, query, now)
+        if entry is None:
+            return False
+        record.cache, record.cache_reason, record.cache_similarity = "semantic", None, match.similarity
+        record.cache_key = match.key.hex()
+        await send_hit(passage, entry, now)
+        return True
 
     # What does
 
@@ -242,8 +261,7 @@ class _Exchange:
         record.outcome, record.status, record.error = "cut", 200, CUT
         error = cut_error(fault, record)
         self._ground(error)
-        await self._sink.write(self._operation.stream_error(error, record.request_id))
-        await self._sink.end()
+        await self._sink.end(self._operation.stream_error(error, record.request_id))
 
     async def _refuse(self, error: ClientError) -> None:
         """No candidate answered: one error, in the stream if it had to be opened."""
@@ -251,8 +269,7 @@ class _Exchange:
         self._ground(error)
         record.outcome, record.status, record.error = "failed", error.status, error.code
         if self._sink.started:
-            await self._sink.write(self._operation.stream_error(error, record.request_id))
-            await self._sink.end()
+            await self._sink.end(self._operation.stream_error(error, record.request_id))
             return
         headers = {**self._passage.headers(), **error_headers(error), "content-type": "application/json"}
         await self._sink.send(error.status, headers, self._operation.error(error, record.request_id))

@@ -67,6 +67,10 @@ class Operation(Protocol):
         """Members of the body that cannot make the answer another, or are told by the other properties."""
 
     @property
+    def digests(self) -> dict[object, bytes]:
+        """That the cache has made of it."""
+
+    @property
     def form(self) -> object:
         """Requests of the same form get the same body for the same answer. None: each body is one request's own."""
 
@@ -91,11 +95,23 @@ class Operation(Protocol):
 class Chat:
     kind = "chat"
     besides = _BESIDES
-    __slots__ = ("body", "demand", "dialect", "keepalive", "model", "provider", "request", "speaks", "stream")
+    __slots__ = (
+        "body",
+        "demand",
+        "dialect",
+        "digests",
+        "keepalive",
+        "model",
+        "provider",
+        "request",
+        "speaks",
+        "stream",
+    )
 
     def __init__(self, request: ChatRequest, speaks: Dialect, demand: Demand, body: bytes = b"") -> None:
         self.request = request
         self.body = body
+        self.digests: dict[object, bytes] = {}  # that the cache has made of it
         self.speaks = speaks
         self.demand = demand
         self.dialect = speaks.name
@@ -153,7 +169,7 @@ class Embed:
     """`known` are vectors of some of the items, by the provider/model that made them, and by the items' places: where
     that model is asked, it is not asked for these again."""
 
-    __slots__ = ("_asked", "body", "demand", "fresh", "known", "model", "request")
+    __slots__ = ("_asked", "body", "demand", "digests", "fresh", "known", "model", "request")
 
     kind = "embeddings"
     besides = _BESIDES_INPUT
@@ -169,6 +185,7 @@ class Embed:
         self.body = body
         self.demand = demand
         self.model = request.model
+        self.digests: dict[object, bytes] = {}
         self.known: Mapping[str, Mapping[int, Known]] = {}
         self.fresh: Fresh | None = None  # once it is answered
         self._asked: Sequence[int] = ()  # the places that the last call asked for

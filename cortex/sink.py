@@ -13,13 +13,9 @@ class ClientGone(Exception):
 class Sink(Protocol):
     started: bool  # the status line has gone: the status cannot change any more
 
-    @property
-    def gone(self) -> bool:
-        """The client has left."""
-
     def outlive(self, stays: bool) -> None:
         """Whether the request is to be worked on even if its client leaves. It is not waited for, then: `drain`
-        returns at once."""
+        returns at once. Once it is not to be, a client that has left counts as one that leaves now."""
 
     async def send(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """A whole answer. Raises ClientGone."""
@@ -36,5 +32,5 @@ class Sink(Protocol):
     async def write(self, data: bytes) -> None:
         """`put`, and `drain` if need be. Raises ClientGone."""
 
-    async def end(self) -> None:
-        """The stream is complete. Raises ClientGone."""
+    async def end(self, last: bytes = b"") -> None:
+        """The stream is complete, with these frames if any. Raises ClientGone."""

@@ -7,6 +7,7 @@ a repeated answer cannot differ from the first. What does not tell of a single r
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 import msgspec
 
@@ -18,11 +19,12 @@ from cortex.providers.codec import NO_HEADERS, Codec, Encoded
 from cortex.relay import Tally
 from routing.graph import Candidate
 
-# The objects of an answer, its bytes, its renderings and what a codec noted of the call apart.
-_OBJECTS_BYTES = 900
+# Of the objects of an answer; its bytes, its renderings and what a codec noted of the call are counted beside it.
+_OBJECTS_BYTES = 500
+_RENDERED_BYTES = 232  # the dictionary of them
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Who answers, and how: known from the commit on."""
 
     codec: Codec
@@ -39,12 +41,12 @@ class Origin(msgspec.Struct, frozen=True):
         return Provenance(request_id, self.candidate.name, self.route, list, self.prompt_tokens, self.created)
 
 
-class Answer(msgspec.Struct, eq=False):
+class Answer(msgspec.Struct, eq=False, gc=False):
     origin: Origin
     data: bytes  # the upstream's, whole
     tally: Tally
     asked: str  # the graph's entry
-    rendered: dict[object, bytes]  # by `Operation.form`
+    rendered: dict[object, bytes] | None = None  # by `Operation.form`, from the first repetition on
 
     @property
     def usage(self) -> Usage:
@@ -58,14 +60,16 @@ class Answer(msgspec.Struct, eq=False):
     @property
     def size_bytes(self) -> int:
         size = _OBJECTS_BYTES + sys.getsizeof(self.data) + _size_of_notes(self.origin.call.memo)
-        for rendering in self.rendered.values():
-            size += 0 if rendering is self.data else sys.getsizeof(rendering)
+        if self.rendered is not None:
+            size += _RENDERED_BYTES
+            for rendering in self.rendered.values():
+                size += 0 if rendering is self.data else sys.getsizeof(rendering)
         return size
 
     def render(self, operation: Operation, request_id: str) -> bytes:
         """All that the client gets as its body. `rendered`, and with it the size, may grow."""
-        form = operation.form
-        if form is not None and (known := self.rendered.get(form)) is not None:
+        form, rendered = operation.form, self.rendered
+        if form is not None and rendered is not None and (known := rendered.get(form)) is not None:
             return known
         origin = self.origin
         provenance = origin.provenance(request_id if form is None else origin.request_id)
@@ -74,13 +78,23 @@ class Answer(msgspec.Struct, eq=False):
         else:
             body, _ = operation.answer(origin.codec, [(origin.call, self.data)], provenance)
         if form is not None:
-            self.rendered[form] = body
+            if rendered is None:
+                rendered = self.rendered = {}
+            rendered[form] = body
         return body
 
 
 def bare(call: Encoded) -> Encoded:
     """As much of a call as its decoder wants to see: nothing of what was asked."""
+    if call.memo is None:
+        return _alike(call.path, call.dropped, call.forwards)
     return msgspec.structs.replace(call, body=b"", headers=NO_HEADERS)
+
+
+@lru_cache(1024)
+def _alike(path: str, dropped: tuple[str, ...], forwards: str | None) -> Encoded:
+    """One for all the calls that it stands for."""
+    return Encoded(path, dropped=dropped, forwards=forwards)
 
 
 def _size_of_notes(memo: object) -> int:

@@ -17,17 +17,20 @@ from cortex.caching.answer import Answer, Origin
 from cortex.caching.cache import ResponseCache
 from cortex.caching.directives import Directives, read_directives
 from cortex.caching.flight import Flight
+from cortex.caching.repeats import Repeats
 from cortex.caching.scope import EntryScope, entry_scope
+from cortex.caching.similar import Match, Question, Similar, question_of
 from cortex.caching.vectors import KeptVector, packed
 from cortex.chat import Json
 from cortex.config.schema import Config
-from cortex.operation import Embed, Operation
+from cortex.operation import Chat, Embed, Operation
 from cortex.relay import Tally
 from cortex.sink import Sink
 from cortex.telemetry.record import RequestRecord
 from routing.graph import Candidate, Graph
 from routing.graph import Entry as GraphEntry
 
+_MOST_DIGESTS = 16  # of one body: for so many clients it need not be digested again
 _UNNAMED_TEMPERATURE = 1.0  # what most models take where a request names none
 
 
@@ -37,7 +40,11 @@ class Query(msgspec.Struct):
     key: bytes  # b"": the cache has no part in it
     asked: str  # the entry's name
     directives: Directives
+    keys: Scope | None = None  # where it was digested
+    also: tuple[Json, ...] = ()  # what was asked besides the body
     texts: list[bytes] | None = None  # of embeddings: each item's own key
+    question: Question | None = None  # of a chat, once it has been compared with others
+    compared: bool = False
     failures: int = 0  # of requests that led before it, while it waited
     waited: bool = False  # for another's answer
 
@@ -50,14 +57,27 @@ class Query(msgspec.Struct):
 class Caching:
     """Lives as long as a Runtime; what it knows of the graph is learnt as it is asked for, an entry at a time."""
 
-    def __init__(self, config: Config, graph: Graph, clients: Mapping[str, bytes], cache: ResponseCache) -> None:
-        """`clients` has a digest for each client key's name: what a key is called may change with a reload."""
+    def __init__(
+        self,
+        config: Config,
+        graph: Graph,
+        clients: Mapping[str, str],
+        cache: ResponseCache,
+        similar: Similar | None = None,
+    ) -> None:
+        """`clients` has a digest for each client key's name: what a key is called may change with a reload.
+
+        `similar`: questions are compared, too.
+        """
         self.cache = cache
+        self.similar = similar
         self._config = config
         self._exact = config.cache.exact
+        self._always = self._exact.enabled and not self._exact.ttl_by_model and self._exact.max_temperature is None
         self._share = config.cache.share
         self._graph = graph
         self._clients = clients
+        self.repeats = Repeats()
         self._scopes: dict[tuple[str, str, str], tuple[EntryScope, Scope]] = {}
 
     def query(
@@ -65,7 +85,7 @@ class Caching:
     ) -> Query:
         """The record tells why the cache has no part in the request, if so. Raises Fault(BAD_REQUEST)."""
         query = Query(b"", entry.name, read_directives(headers, operation.cache))
-        why = self._why_not(operation, entry)
+        why = None if self._always else self._why_not(operation, entry)
         if why is None:
             try:
                 self._set_key(query, operation, entry, record, headers)
@@ -93,19 +113,15 @@ class Caching:
         kind = operation.kind
         scope = self._scopes.get((kind, entry.kind, entry.name))
         if scope is None:
-            seen = entry_scope(self._config, self._graph, entry)
-            scope = self._scopes[kind, entry.kind, entry.name] = (seen, self.cache.keys.scope(kind, seen.digest))
-        looks, keys = scope
-        query.key = keys.digest(
-            operation.body,
-            operation.besides,
-            (
-                operation.provider,
-                query.directives.namespace,
-                None if self._share or record.client is None else self._clients[record.client].hex(),
-                looks.of_request(headers, record.client) if looks.looks else None,
-            ),
-        )
+            place = entry_scope(self._config, self._graph, entry)
+            scope = self._scopes[kind, entry.kind, entry.name] = (place, self.cache.keys.scope(kind, place.digest))
+        place, keys = scope
+        query.keys = keys
+        client = None if self._share or record.client is None else self._clients[record.client]
+        seen = place.of_request(headers, record.client) if place.looks else ()
+        also = query.also = (operation.provider, query.directives.namespace, client, *seen)
+        known = operation.digests.get((keys, also))
+        query.key = known or keys.digest(operation.body, operation.besides, also)
         if isinstance(operation, Embed):
             items = operation.request.items
             query.texts = [keys.part(query.key, item) for item in items]
@@ -119,6 +135,34 @@ class Caching:
         found = self._good(query.key, query, now)
         assert found is None or isinstance(found.value, Answer)
         return cast("Entry[Answer] | None", found)
+
+    def compares(self, query: Query) -> bool:
+        """Whether it is still to be seen if the same was asked in other words."""
+        return (
+            self.similar is not None
+            and not query.compared
+            and query.keys is not None
+            and query.directives.look
+            and query.texts is None
+        )
+
+    async def compare(self, query: Query, operation: Operation, left_s: float) -> Match | None:
+        """An answered question that asks the same, if this one `compares`. Once a request."""
+        similar = self.similar
+        assert similar is not None
+        assert query.keys is not None
+        query.compared = True
+        query.question = question_of(operation, query.keys, query.also)
+        return None if query.question is None else await similar.find(query.question, left_s)
+
+    def find_matched(self, match: Match, query: Query, now: float) -> Entry[Answer] | None:
+        """What that question was answered with, unless it is too old or gone."""
+        assert self.similar is not None
+        found = self._good(match.key, query, now)
+        if found is None:
+            self.similar.forget(match.key)
+            return None
+        return cast("Entry[Answer]", found) if now - found.stored_at <= self.similar.config.ttl else None
 
     def find_vectors(self, query: Query, now: float) -> dict[int, Entry[KeptVector]]:
         """What is known of the items of a request for embeddings, by their places."""
@@ -168,12 +212,21 @@ class Caching:
             record.cache_reason = self._keep_vectors(query, operation, origin, now)
             flight.whole(None)
         elif flight.kept:
-            answer = Answer(origin, b"".join(flight.parts), tally, query.asked, {})
-            record.cache_reason = self._keep(query, answer, now)
+            answer = Answer(origin, b"".join(flight.parts), tally, query.asked)
+            why = self._keep(query, answer, now)
+            record.cache_reason = why if record.cache == "miss" else f"{record.cache_reason}; {why}"
+            if query.question is not None and query.question.nearest is not None:
+                record.cache_reason += f"; {query.question.nearest}"
             flight.whole(answer)
         else:
             record.cache_reason = "not kept: too large"
             flight.lose()
+
+    def repeats_itself(self, chat: Chat, query: Query) -> None:
+        """The request was answered from memory: its very bytes may come again."""
+        if len(chat.digests) < _MOST_DIGESTS:
+            chat.digests[query.keys, query.also] = query.key
+        self.repeats.add(chat)
 
     def grown(self, entry: Entry[Answer]) -> None:
         """It holds another rendering."""
@@ -209,6 +262,7 @@ class Caching:
             **counts,
             **asdict(store.counts),
             "saved": saved,
+            **({} if self.similar is None else {"questions": self.similar.overview()}),
         }
 
     def remove(self, key: bytes | None = None, model: str | None = None) -> int:
@@ -234,6 +288,8 @@ class Caching:
             return "not kept: its time to live is 0"
         if not self.cache.store.put(query.key, answer, now, ttl_s):
             return "not kept: too large"
+        if query.question is not None and self.similar is not None:
+            self.similar.remember(query.question, query.key)
         return "kept"
 
     def _keep_vectors(self, query: Query, operation: Embed, origin: Origin, now: float) -> str:

@@ -20,7 +20,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=_MAX_TTL_S)]
 _Namespace = Annotated[str, msgspec.Meta(max_length=_MAX_NAMESPACE_CHARS)]
 
 
-class Directives(msgspec.Struct, frozen=True):
+class Directives(msgspec.Struct, frozen=True, gc=False):
     look: bool = True  # an answer from the cache will do
     store: bool = True  # this one may be kept
     only: bool = False  # nothing but an answer from the cache will do

@@ -35,7 +35,6 @@ class Flight(msgspec.Struct, eq=False):
     failures: int  # of those who led before
     _flights: Flights
     _sink: Sink | None
-    _task: asyncio.Task[object] | None
     followers: int = 0
     state: State = State.UNDER_WAY
     origin: Origin | None = None  # from the commit on
@@ -44,24 +43,23 @@ class Flight(msgspec.Struct, eq=False):
     kept: bool = True  # what comes is kept, as long as there is room for it
     answer: Answer | None = None  # of a chat, once it is whole
     error: ClientError | None = None  # once it has failed
-    _waiting: list[asyncio.Future[None]] = []
+    _waiting: list[asyncio.Future[None]] | None = None
 
     # The leader's
 
     def begin(self) -> None:
         """Another attempt: what the one before it sent counts for nothing."""
-        if self.parts:
-            self.parts.clear()
-            self._give_back()
+        self.parts.clear()
+        self._give_back()
 
     def add(self, data: bytes) -> None:
         if not self.kept:
             return
+        flights, size = self._flights, len(data)
         self.parts.append(data)
-        size = len(data)
         self.size_bytes += size
-        self._flights.held_bytes += size
-        if self._flights.too_much(self):
+        flights.held_bytes += size
+        if self.size_bytes > flights.max_bytes or flights.held_bytes > flights.most_bytes:
             self._outgrow()
         if self._waiting:
             self._wake()
@@ -82,7 +80,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def lose(self) -> None:
         """Does nothing once it has landed."""
-        self._land(State.LOST)
+        if self.state is State.UNDER_WAY:
+            self._land(State.LOST)
 
     # A follower's
 
@@ -99,13 +98,13 @@ class Flight(msgspec.Struct, eq=False):
         if self.state is not State.UNDER_WAY:
             self._give_back()
         elif self._sink is not None:
-            self._sink.outlive(False)
-            if self._sink.gone and self._task is not None:
-                self._task.cancel()  # nobody is left who wants the answer
+            self._sink.outlive(False)  # ends the work, if its client has left
 
     async def news(self) -> None:
         """Returns when something has come, or the flight has landed."""
         future = asyncio.get_running_loop().create_future()
+        if self._waiting is None:
+            self._waiting = []
         self._waiting.append(future)
         await future
 
@@ -116,15 +115,15 @@ class Flight(msgspec.Struct, eq=False):
         self._flights.remove(self)
         if self.followers and self._sink is not None:
             self._sink.outlive(False)
-        self._sink = self._task = None
+        self._sink = None
         if self._waiting:
             self._wake()
         if not self.followers:
             self._give_back()
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
+        waiting, self._waiting = self._waiting, None
+        for future in waiting or ():
             if not future.done():
                 future.set_result(None)
 
@@ -168,20 +167,17 @@ class Flights:
 
     def lead(self, key: bytes, sink: Sink, deadline: float, failures: int) -> Flight:
         """Others may follow, unless one that they could follow is under way already."""
-        flight = Flight(key, deadline, failures, self, sink, asyncio.current_task())
+        flight = Flight(key, deadline, failures, self, sink)
         self._by_key.setdefault(key, flight)
         return flight
 
     def alone(self, key: bytes, sink: Sink, deadline: float) -> Flight:
         """One that nobody may follow."""
-        return Flight(key, deadline, 0, self, sink, asyncio.current_task())
+        return Flight(key, deadline, 0, self, sink)
 
     def remove(self, flight: Flight) -> None:
         if self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
-
-    def too_much(self, flight: Flight) -> bool:
-        return flight.size_bytes > self.max_bytes or self.held_bytes > self.most_bytes
 
     @property
     def far_too_much(self) -> bool:

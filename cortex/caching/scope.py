@@ -30,9 +30,9 @@ class EntryScope:
         """Whether rules on the way look at more than the body."""
         return self.clients or bool(self.headers)
 
-    def of_request(self, headers: Mapping[str, str], client: str | None) -> list[Json]:
+    def of_request(self, headers: Mapping[str, str], client: str | None) -> tuple[str | None, ...]:
         """What the rules on the way see of one request besides its body."""
-        return [[headers.get(name) for name in self.headers], client if self.clients else None]
+        return (*(headers.get(name) for name in self.headers), client if self.clients else None)
 
 
 def entry_scope(config: Config, graph: Graph, entry: Entry) -> EntryScope:

@@ -15,7 +15,7 @@ from cortex.cost import cost_usd
 from cortex.dialects import openai_embeddings
 from cortex.embeddings import Embeddings, Known
 from cortex.errors import ClientError, Fault, FaultKind
-from cortex.operation import Embed
+from cortex.operation import Chat, Embed
 from cortex.passage import Passage
 from cortex.refusal import DEADLINE_EXCEEDED
 from cortex.relay import Tally
@@ -36,10 +36,13 @@ async def send_hit(passage: Passage, entry: Entry[Answer], now: float) -> None:
     """Answer with what is remembered. Raises ClientGone."""
     record, answer = passage.record, entry.value
     record.cache_age_s = now - entry.stored_at
-    forms = len(answer.rendered)
-    body = answer.render(passage.operation, record.request_id)
-    if len(answer.rendered) != forms:
-        passage.runtime.caching.grown(entry)
+    operation, caching, query = passage.operation, passage.runtime.caching, passage.query
+    forms = len(answer.rendered or ())
+    body = answer.render(operation, record.request_id)
+    if len(answer.rendered or ()) != forms:
+        caching.grown(entry)
+    if isinstance(operation, Chat) and query is not None:
+        caching.repeats_itself(operation, query)
     await _send_whole(passage, answer, body)
 
 
@@ -61,10 +64,8 @@ async def send_vectors(passage: Passage, now: float) -> bool:
     if len(by_model) > 1 or len(found) < len(operation.request.items):
         return False
     one = found[0].value
-    record.cache, record.cache_age_s = (
-        "coalesced" if query.waited else "hit",
-        now - min(e.stored_at for e in found.values()),
-    )
+    record.cache = "coalesced" if query.waited else "hit"
+    record.cache_age_s = now - min(entry.stored_at for entry in found.values())
     record.model, record.route = one.candidate.name, one.route
     usage = Usage(sum(entry.value.tokens for entry in found.values()), 0)
     _account(passage, one.candidate, Tally(model=one.upstream_model, usage=usage))
@@ -88,7 +89,8 @@ _SETTLED = Followed(settled=True)
 
 async def follow(passage: Passage, flight: Flight) -> Followed:
     """Pass on another's answer: as it comes where both are streams, else when it is whole. Raises ClientGone."""
-    following = _Following(passage, flight)
+    following, record = _Following(passage, flight), passage.record
+    record.cache, record.cache_reason = "coalesced", "another request was asking the same"
     flight.join()
     try:
         with Watchdog(passage.runtime.alarms, passage.deadline, "another's answer", math.inf) as watchdog:
@@ -103,7 +105,8 @@ class _Following:
     def __init__(self, passage: Passage, flight: Flight) -> None:
         self._passage = passage
         self._flight = flight
-        self._committed = False  # content of the answer has been sent
+        self._began = time.monotonic()
+        self._committed = False  # content of the answer is being sent
 
     async def run(self, watchdog: Watchdog) -> Followed:
         flight, streams = self._flight, self._passage.operation.stream
@@ -116,7 +119,7 @@ class _Following:
         if flight.answer is None:  # what it asked for is remembered now
             return self._again()
         body = flight.answer.render(self._passage.operation, self._passage.record.request_id)
-        self._committed = True
+        self._commit()
         self._write_phase(watchdog)
         await _send_whole(self._passage, flight.answer, body)
         return _SETTLED
@@ -146,7 +149,7 @@ class _Following:
     async def _send(self, out: bytes, origin: Origin, watchdog: Watchdog) -> None:
         passage = self._passage
         if not self._committed:
-            self._committed = True
+            self._commit()
             _tell(passage, origin)
             await passage.sink.start_stream(passage.headers())
         if passage.keepalive is not None:
@@ -155,6 +158,10 @@ class _Following:
             self._write_phase(watchdog)
             await passage.sink.drain()
             watchdog.phase("another's answer", math.inf)
+
+    def _commit(self) -> None:
+        self._committed = True
+        self._passage.waited_s += time.monotonic() - self._began
 
     def _write_phase(self, watchdog: Watchdog) -> None:
         watchdog.phase("write", self._passage.runtime.config.timeouts.idle)
@@ -167,8 +174,7 @@ class _Following:
         if error is None:
             return self._again()
         if flight.failures or (error.status < 500 and error.status != 429):  # or it is the request's own fault
-            record = self._passage.record
-            record.cache, record.cache_reason = "coalesced", "the request that it waited for failed"
+            self._passage.record.cache_reason = "the request that it waited for failed"
             return Followed(error=error)
         query.failures = flight.failures + 1
         return self._again()
@@ -198,8 +204,7 @@ async def _send_whole(passage: Passage, answer: Answer, body: bytes) -> None:
     _account(passage, answer.origin.candidate, answer.tally)
     if passage.operation.stream:
         await passage.sink.start_stream(passage.headers())
-        await passage.sink.write(body)
-        await passage.sink.end()
+        await passage.sink.end(body)
     else:
         await passage.sink.send(200, {**passage.headers(), "content-type": "application/json"}, body)
 
@@ -208,8 +213,6 @@ def _tell(passage: Passage, origin: Origin) -> None:
     """What the headers say of it."""
     record = passage.record
     record.model, record.route, record.dropped = origin.candidate.name, origin.route, origin.call.dropped
-    if record.cache not in ("hit", "semantic"):
-        record.cache, record.cache_reason = "coalesced", "another request was asking the same"
 
 
 def _account(passage: Passage, candidate: Candidate, tally: Tally) -> None:

@@ -17,7 +17,7 @@ from routing.graph import Candidate
 _OBJECTS_BYTES = 300
 
 
-class KeptVector(msgspec.Struct, eq=False):
+class KeptVector(msgspec.Struct, eq=False, gc=False):
     """One text's."""
 
     candidate: Candidate

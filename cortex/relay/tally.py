@@ -10,7 +10,7 @@ _BYTES_A_TOKEN = 4
 _BY_ITSELF = ("stop", "tool_calls")
 
 
-class Tally(msgspec.Struct):
+class Tally(msgspec.Struct, gc=False):
     """`usage` is the upstream's, or the estimate that the client was told in its place; None where neither was."""
 
     model: str | None = None  # what the upstream calls it

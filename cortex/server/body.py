@@ -7,6 +7,7 @@ all together, however it frames or compresses the body. Must not know what the b
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 from aiohttp import http_exceptions, web
 
@@ -97,17 +98,24 @@ async def read_body(request: web.BaseRequest, share: BodyShare, *, idle_s: float
 def _check_head(request: web.BaseRequest, max_bytes: int) -> Inflater | None:
     """What the headers alone decide, before a byte of the body is asked for."""
     headers = request.headers
-    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type.startswith(_FORM_TYPES):
+    if _is_form(headers.get("Content-Type", "")):
         raise unsupported_media("send the request as `Content-Type: application/json`")
-    if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+    transfer = headers.get("Transfer-Encoding")
+    if transfer is not None and transfer.strip().lower() != "chunked":
         raise bad_body("no transfer coding but `chunked` is understood")
-    coding = headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity", *_CODINGS):
-        raise unsupported_media(f"the body's content coding is not understood; {' and '.join(_CODINGS)} are")
+    coding = headers.get("Content-Encoding")
+    if coding is not None:
+        coding = coding.strip().lower()
+        if coding not in ("", "identity", *_CODINGS):
+            raise unsupported_media(f"the body's content coding is not understood; {' and '.join(_CODINGS)} are")
     if (request.content_length or 0) > max_bytes:
         raise too_large(max_bytes)
     return Inflater(coding) if coding in _CODINGS else None
+
+
+@lru_cache(64)
+def _is_form(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower().startswith(_FORM_TYPES)
 
 
 async def _continue(request: web.BaseRequest) -> None:

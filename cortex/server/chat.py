@@ -56,10 +56,12 @@ async def _serve(incoming: Incoming, dialect: str, parse: Parse) -> None:
         record.traceparent = _traceparent(headers.get("traceparent"))
         deadline = _deadline(incoming, headers.get("x-cortex-timeout"))
         body = await read_body(incoming.request, incoming.share, idle_s=incoming.body_idle_s, deadline=deadline)
-        try:
-            operation = parse(body)
-        except Fault as fault:
-            raise Refused(request_error(fault)) from None
+        operation: Operation | None = incoming.runtime.caching.repeats.get(dialect, body)
+        if operation is None:
+            try:
+                operation = parse(body)
+            except Fault as fault:
+                raise Refused(request_error(fault)) from None
         record.stream, record.model_asked = operation.stream, operation.model
         await dispatch.answer(
             incoming.runtime,

@@ -62,7 +62,7 @@ class Connections(web.Server):
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_head_since", "_limits", "_link", "_log", "_lost", "_outlived", "_stuck_since")
+    __slots__ = ("_head_since", "_limits", "_link", "_log", "_lost", "_orphan", "_outlived", "_stuck_since")
 
     def __init__(self, connections: Connections, log: Log, limits: Limits) -> None:
         super().__init__(
@@ -82,6 +82,7 @@ class Connection(web.RequestHandler):
         self._lost = asyncio.Event()
         self._stuck_since: float | None = None  # the client has been taking nothing
         self._outlived = False  # others wait for what its handler does
+        self._orphan: asyncio.Task[None] | None = None  # the handler that has outlived it
 
     # What the sweep looks at
 
@@ -94,14 +95,18 @@ class Connection(web.RequestHandler):
     def outlive(self, stays: bool) -> None:
         """Whether the handler goes on when the client leaves. If so, it waits for the client no longer."""
         self._outlived = stays
-        if stays and (waiter := self._drain_waiter) is not None:
+        waiter, orphan = self._drain_waiter, self._orphan
+        if stays and waiter is not None:
             self._drain_waiter = None
             if not waiter.done():
                 waiter.set_result(None)
+        elif not stays and orphan is not None:
+            self._orphan = None
+            orphan.cancel()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._outlived:
-            self._task_handler = None  # which would be cancelled
+            self._orphan, self._task_handler = self._task_handler, None  # which would be cancelled
         super().connection_lost(exc)
         self._lost.set()
 

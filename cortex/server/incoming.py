@@ -45,8 +45,7 @@ class Incoming:
         """Tell the client that it gets no answer, or no more of it. Raises ClientGone."""
         sink = self.sink
         if sink.streaming:
-            await sink.write(self.speaks.render_stream_error(error, self.request_id))
-            await sink.end()
+            await sink.end(self.speaks.render_stream_error(error, self.request_id))
         elif not sink.started:
             # What is left of the body would have to be read before the connection serves another request.
             sink.close_after |= not self.request.content.is_eof()

@@ -226,7 +226,15 @@ SCHEMAS: dict[str, Json] = {
             **dict.fromkeys(("hits", "semantic", "coalesced", "misses", "bypassed"), _COUNT),
             **dict.fromkeys(("stored", "evicted", "expired", "too_large"), _COUNT),
             "saved": _closed({"tokens": _COUNT, "usd": _NUMBER}),
-        }
+        },
+        questions=_closed(
+            {
+                "questions": _COUNT,
+                "bytes": _COUNT,
+                "embedder": _one_of("off", "loading", "ready", "failed"),
+            },
+            reason=_TEXT,
+        ),
     ),
     "Removed": _closed({"removed": _COUNT}),
     "State": _closed({"status": _TEXT}),

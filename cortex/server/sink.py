@@ -66,15 +66,9 @@ class ResponseSink:
         """An event stream is open: an error can only be told as an event."""
         return self._streaming and not self._ended
 
-    @property
-    def gone(self) -> bool:
-        """The client has left."""
-        transport = self._request.transport
-        return transport is None or transport.is_closing()
-
     def outlive(self, stays: bool) -> None:
         """Whether the request is to be worked on even if its client leaves. It is not waited for, then: `drain`
-        returns at once."""
+        returns at once. Once it is not to be, a client that has left counts as one that leaves now."""
         self._outlives = stays
         connection = self._request.protocol
         if isinstance(connection, Outliving):
@@ -102,13 +96,7 @@ class ResponseSink:
 
     def put(self, data: bytes) -> bool:
         """Whole frames. False: more than the high-water mark is unsent. Raises ClientGone."""
-        if not data:
-            return True  # as a chunk it would be the last
-        if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        if self._head:
-            data, self._head = self._head + data, b""
-        return self._put(data)
+        return self._put(self._framed(data)) if data else True  # as a chunk nothing would be the last
 
     async def drain(self) -> None:
         """Wait until less than the low-water mark is unsent. Raises ClientGone."""
@@ -124,10 +112,10 @@ class ResponseSink:
         if not self.put(data):
             await self.drain()
 
-    async def end(self) -> None:
-        """The stream is complete. Raises ClientGone."""
-        head, self._head = self._head, b""
-        room = self._put(head + _LAST_CHUNK if self._chunked else head)
+    async def end(self, last: bytes = b"") -> None:
+        """The stream is complete, with these frames if any. Raises ClientGone."""
+        data = self._framed(last)
+        room = self._put(data + _LAST_CHUNK if self._chunked else data)
         self._ended = True
         if not room:
             await self.drain()
@@ -147,6 +135,14 @@ class ResponseSink:
         self.started = True
         request.writer.output_size += len(head)  # aiohttp wants to know whether an answer has begun
         return head
+
+    def _framed(self, data: bytes) -> bytes:
+        """As a chunk, behind the head if that has not gone."""
+        if data and self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        return data
 
     def _put(self, data: bytes) -> bool:
         transport = self._request.transport

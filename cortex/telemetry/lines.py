@@ -115,6 +115,7 @@ def _alike(record: RequestRecord) -> tuple[Json, ...]:
         ",".join(failed[:_MAX_FAILED]),
         record.error,
         record.stream,
+        record.cache,
     )
 
 
@@ -128,6 +129,7 @@ def _fields(
     failed: str,
     error: str | None,
     stream: bool,
+    cache: str,
 ) -> dict[str, Json]:
     return {
         "message": "request",
@@ -140,6 +142,7 @@ def _fields(
         **({"failed": failed} if failed else {}),
         **({"error": error} if error else {}),
         "stream": stream,
+        **({"cache": cache} if cache != "bypass" else {}),
     }
 
 
