@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -20,13 +20,11 @@ from cortex.config.keys import Secrets
 from cortex.config.nodes import NodeConfig
 from cortex.config.provider_types import PROVIDER_TYPES
 from cortex.config.providers import ProviderConfig
-from cortex.config.scalars import BOOLEAN, TEXT, Scalar, choice, read_text, refuse, whole
+from cortex.config.scalars import TEXT, Scalar, read_text, refuse, whole
 from cortex.config.section import Section
+from cortex.config.telemetry import TelemetryConfig
 from cortex.config.timeouts import Timeouts
 from cortex.config.units import Duration, Share, Size, as_written
-
-LogFormat: TypeAlias = Literal["console", "json"]
-LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -92,26 +90,6 @@ class HealthConfig(Section):
     interval: Duration = as_written("60s", 60.0, "Between two probes of a provider.")
     eject_after: Annotated[int, whole(1, 1000)] = Field(default=5, description="Failures in a row.")
     eject_for: Duration = as_written("30s", 30.0, "Times how often it was ejected.")
-
-
-class LogConfig(Section):
-    """What Cortex writes to standard error."""
-
-    format: Annotated[LogFormat, choice(get_args(LogFormat))] = Field(
-        default="console", description="For people or programs."
-    )
-    level: Annotated[LogLevel, choice(get_args(LogLevel))] = Field(
-        default="info", description="The least that is written."
-    )
-
-
-class TelemetryConfig(Section):
-    """What is told about requests."""
-
-    log: LogConfig = Field(default=LogConfig(), description="The log.")
-    content: Annotated[bool, BOOLEAN] = Field(
-        default=False, description="Prompts and answers stay out of logs and traces."
-    )
 
 
 class Config(Section):

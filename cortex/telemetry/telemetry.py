@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cortex.telemetry.decisions import Decisions
 from cortex.telemetry.log import Log
 from cortex.telemetry.record import RequestRecord
@@ -13,6 +15,8 @@ class Telemetry:
         self.log = log
         self.decisions = Decisions()
         self.stats = Stats(started)
+        # Told of each settled record. On the hot path: each takes no more than microseconds, and raises nothing.
+        self.listeners: list[Callable[[RequestRecord], None]] = []
 
     def begin(self) -> None:
         self.stats.begin()
@@ -23,3 +27,5 @@ class Telemetry:
         self.stats.settle(record)
         self.decisions.add(record)
         self.log.request(record)
+        for tell in self.listeners:
+            tell(record)
