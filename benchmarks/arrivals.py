@@ -18,7 +18,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import repeat
 from typing import cast
 
 import uvloop
@@ -26,6 +25,7 @@ import uvloop
 from benchmarks.exchange import SCENARIOS
 from benchmarks.figures import percentile
 from benchmarks.load import AnswerReader
+from benchmarks.numbered import numbered
 from benchmarks.processes import fine_cpu_s, waited_s
 from benchmarks.prompts import for_ever
 
@@ -186,7 +186,7 @@ class _Run:
 
 async def _load(options: argparse.Namespace) -> ArrivalResult:
     loop = asyncio.get_running_loop()
-    run = _Run(for_ever() if options.prompts else repeat(_SCENARIO.request()))
+    run = _Run(for_ever() if options.prompts else numbered(_SCENARIO.request()))
     opened = 0
 
     async def connect() -> None:
@@ -239,7 +239,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--patience", type=float, default=20.0, metavar="S", help="for answers under way after that (20)"
     )
-    parser.add_argument("--prompts", action="store_true", help="send prompts, no two the same, not one request")
+    parser.add_argument("--prompts", action="store_true", help="send prompts of all kinds, not the scenario's")
     parser.add_argument("--watch", type=int, metavar="PID", required=True, help="the process to measure")
     return parser.parse_args()
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from benchmarks.numbered import NUMBER
+
 EVENTS = 64  # data events of a stream, [DONE] not counted: one with the role, 62 with text, one with the finish reason
 CLIENT_KEY = "bench-client-key"
 
@@ -43,7 +45,7 @@ class Scenario:
         return "events/s" if self.stream else "req/s"
 
     def request(self) -> bytes:
-        """The one request that every connection repeats, head and body."""
+        """What every connection asks, head and body, with a place for a number."""
         return post(_request_body(self))
 
     def fault(self, status: int, body: bytes) -> str | None:
@@ -96,7 +98,7 @@ def _request_body(scenario: Scenario) -> bytes:
             "model": scenario.model,
             "messages": [
                 {"role": "system", "content": "Answer briefly."},
-                {"role": "user", "content": f"Count the tokens of this answer.{padding}"},
+                {"role": "user", "content": f"Request {NUMBER}: count the tokens of this answer.{padding}"},
             ],
             "temperature": 0,
             "max_tokens": 128,

@@ -23,6 +23,7 @@ from benchmarks.command import parser, perform, run, say
 from benchmarks.exchange import CLIENT_KEY, SCENARIOS, stream_frames
 from benchmarks.figures import Spread, Table, percentile
 from benchmarks.machine import machine
+from benchmarks.numbered import numbered
 from benchmarks.outcome import Outcome
 from benchmarks.processes import HOST, Server, free_port
 from benchmarks.stage import Stage
@@ -35,7 +36,7 @@ STALLING = "no first token"
 FAILURES = {"refused": REFUSED, "limited": LIMITED, "stalling": STALLING}  # as the command line calls them
 
 _SCENARIO = SCENARIOS["stream"]
-_BODY = _SCENARIO.request().partition(b"\r\n\r\n")[2]
+_BODIES = numbered(_SCENARIO.request().partition(b"\r\n\r\n")[2])
 _MOST_UNTIL_LEARNT = 20
 _RECOVERED_WITHIN_S = 30.0
 _POLL_S = 0.005
@@ -146,7 +147,7 @@ class _Client:
     async def ask(self) -> _Answer:
         headers = {"Authorization": f"Bearer {CLIENT_KEY}", "Content-Type": "application/json"}
         began = time.perf_counter()
-        async with self._session.post(self._url, data=_BODY, headers=headers) as response:
+        async with self._session.post(self._url, data=next(_BODIES), headers=headers) as response:
             body = await response.read()
         took_ms = (time.perf_counter() - began) * 1000
         if (fault := _SCENARIO.fault(response.status, body)) is None:

@@ -1,8 +1,9 @@
 """A load client that checks every answer. usage: load.py PORT SCENARIO [--seconds S | --requests N]
 
 Keeps a fixed number of connections busy, each with one request at a time (a closed loop), and prints one JSON object:
-a `LoadResult`. Promises that every answer counted was whole and right; anything else is an error of the run, told by
-kind. Runs as a process of its own so that what it costs is no gateway's.
+a `LoadResult`. No two requests are the same, unless `--questions` has them come again. Promises that every answer
+counted was whole and right; anything else is an error of the run, told by kind. Runs as a process of its own so that
+what it costs is no gateway's.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import time
 from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from typing import Self, cast
 
 import uvloop
 
 from benchmarks.exchange import EVENTS, SCENARIOS, Scenario
 from benchmarks.figures import percentile
+from benchmarks.numbered import numbered
 from benchmarks.processes import cpu_s, waited_s
 
 HOST = "127.0.0.1"
@@ -113,8 +116,9 @@ def _dechunk(received: bytearray, at: int) -> bytes | None:
 class _Run:
     """What the connections share: what to send, whether to go on, and the tally."""
 
-    def __init__(self, scenario: Scenario, max_requests: int | None) -> None:
-        self.request = scenario.request()
+    def __init__(self, scenario: Scenario, questions: int | None, max_requests: int | None) -> None:
+        requests = numbered(scenario.request())
+        self.requests = requests if questions is None else cycle(list(islice(requests, questions)))
         self.going = True
         self.measuring = False
         self.ended = asyncio.Event()
@@ -152,7 +156,7 @@ class _Run:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the request again as soon as its answer is whole. Ends with the run, or at the first broken answer."""
+    """Sends the next request as soon as the answer is whole. Ends with the run, or at the first broken answer."""
 
     def __init__(self, run: _Run) -> None:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,8 +167,9 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
 
     def send(self) -> None:
+        request = next(self._run.requests)
         self._sent = time.perf_counter()
-        self._transport.write(self._run.request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -199,7 +204,7 @@ class _Connection(asyncio.Protocol):
 
 async def _load(port: int, scenario: Scenario, options: argparse.Namespace) -> LoadResult:
     loop = asyncio.get_running_loop()
-    run = _Run(scenario, options.requests)
+    run = _Run(scenario, options.questions, options.requests)
     opened = [await loop.create_connection(lambda: _Connection(run), HOST, port) for _ in range(scenario.connections)]
     connections = [connection for _, connection in opened]
     finished = asyncio.gather(*(connection.finished for connection in connections))
@@ -263,6 +268,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long to measure (2)")
     parser.add_argument("--requests", type=int, help="measure so many requests instead")
+    parser.add_argument("--questions", type=int, metavar="N", help="ask the same N requests in turn, not new ones")
     parser.add_argument("--warm-up", type=float, default=0.5, metavar="S", help="seconds before it counts (0.5)")
     parser.add_argument(
         "--patience", type=float, default=10.0, metavar="S", help="for answers under way when the time is up (10)"

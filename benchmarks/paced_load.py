@@ -21,6 +21,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.figures import percentile
+from benchmarks.numbered import numbered
 from benchmarks.pacing import LAST_CHUNK, Transcript, request, transcript
 from benchmarks.processes import fine_cpu_s, rss_bytes, waited_s
 
@@ -97,13 +98,13 @@ async def _open(port: int, streams: int, *, until_first: bool) -> list[_Stream]:
 
 async def _ask(streams: list[_Stream], events: int) -> None:
     """One after the other, evenly."""
-    asked = request(events)
+    requests = numbered(request(events))
     loop = asyncio.get_running_loop()
     began = loop.time()
     for number, stream in enumerate(streams):
         if (ahead := began + number / _STARTS_PER_S - loop.time()) > 0:
             await asyncio.sleep(ahead)
-        stream.ask(asked)
+        stream.ask(next(requests))
 
 
 async def _finish(streams: list[_Stream], within_s: float) -> None:

@@ -15,6 +15,7 @@ from itertools import pairwise
 import msgspec
 
 from benchmarks.exchange import CLIENT_KEY, decode
+from benchmarks.numbered import NUMBER
 
 _NAME = {"id": "chatcmpl-paced", "object": "chat.completion.chunk", "created": 1764000000, "model": "bench"}
 _USAGE = {"prompt_tokens": 24, "completion_tokens": 50, "total_tokens": 74}
@@ -24,11 +25,11 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def request(events: int) -> bytes:
-    """For a stream of so many events, head and body."""
+    """For a stream of so many events, head and body, with a place for a number."""
     body = json.dumps(
         {
             "model": "chat",
-            "messages": [{"role": "user", "content": "Count, slowly."}],
+            "messages": [{"role": "user", "content": f"Request {NUMBER}: count, slowly."}],
             "max_tokens": events,
             "stream": True,
         }

@@ -78,7 +78,8 @@ def _load(options: argparse.Namespace) -> PromptResult:
     clocks: list[list[float]] = []
     decisions: list[list[dict[str, Any]]] = []
     for number in range(options.rounds + 1):
-        sent = [request(varied(prompt.text, 0 if options.repeat else number)) for prompt in prompts]
+        seed = time.time_ns() // 1000  # no round has another's, of this run or of one before
+        sent = [request(varied(prompt.text, 0 if options.repeat else number), seed) for prompt in prompts]
         before = _clocks(options)
         took = _round(lines, sent, first=number % 2)
         after = _clocks(options)

@@ -45,8 +45,10 @@ def varied(text: str, number: int) -> str:
     return f"{bare} q{word}{text[len(bare) :]}"
 
 
-def request(text: str) -> bytes:
-    return post(json.dumps({"model": "chat", "messages": [{"role": "user", "content": text}]}).encode())
+def request(text: str, seed: int) -> bytes:
+    """The same text is answered from memory, unless the seed is another. It plays no part in classifying."""
+    body = {"model": "chat", "messages": [{"role": "user", "content": text}], "seed": seed}
+    return post(json.dumps(body).encode())
 
 
 def for_ever() -> Iterator[bytes]:
@@ -54,4 +56,4 @@ def for_ever() -> Iterator[bytes]:
     prompts = workload()
     for number in count():
         for prompt in prompts:
-            yield request(varied(prompt.text, number))
+            yield request(varied(prompt.text, number), number)

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.exchange import CLIENT_KEY, EVENTS, SCENARIOS, TRANSLATED, completion, stream_frames
+from benchmarks.exchange import CLIENT_KEY, EVENTS, SCENARIOS, TRANSLATED, Scenario, completion, stream_frames
 from benchmarks.figures import BARE, CORTEX, UPSTREAM
 from benchmarks.load import AnswerReader, LoadResult
+from benchmarks.numbered import numbered
 from benchmarks.overhead import run_once
 from benchmarks.processes import Server, ServerFailed, free_port, get
 from benchmarks.report import Report, Sample
@@ -87,6 +88,26 @@ def test_little_time_is_spent_on_one_translated_stream_of_four() -> None:
     quick = [name for name, scenario in SCENARIOS.items() if scenario.default and scenario.quick]
     assert quick == ["latency", "json", "stream", "stream-anthropic"]
     assert [name for name, scenario in SCENARIOS.items() if scenario.translated] == [f"stream-{t}" for t in TRANSLATED]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_no_two_requests_are_the_same_and_all_are_of_one_length(scenario: Scenario) -> None:
+    requests = list(islice(numbered(scenario.request()), 100))
+    assert len(set(requests)) == 100
+    assert {len(request) for request in requests} == {len(scenario.request())}
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    assert json.loads(body)["model"] == scenario.model
+
+
+async def test_requests_that_come_again_are_answered_from_memory(stage: Stage) -> None:
+    with stage.upstream() as upstream, stage.cortex(upstream.port) as cortex:
+        options = ("--requests", "200", "--questions", "80", "--watch", str(cortex.pid))
+        code, result = await load(cortex.port, "json", *options)
+        served = int(get(upstream.port, "/served")[1])
+    assert (code, result["errors"]) == (0, {})
+    assert result["answered"] >= 200
+    assert served == 80
 
 
 def test_answers_that_the_upstream_did_not_give_are_told(stage: Stage) -> None:
