@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import failover, open_loop, overhead, results, streaming
+from benchmarks import cache, failover, open_loop, overhead, results, streaming
 from benchmarks.command import run, say
 from benchmarks.exchange import SCENARIOS
 from benchmarks.outcome import Outcome
@@ -40,13 +40,14 @@ def _measures(*, quick: bool) -> list[Callable[[Stage], Outcome]]:
         lambda stage: streaming.measure(stage, paced),
         lambda stage: failover.measure(stage, failures),
         lambda stage: open_loop.measure(stage, arrivals),
+        lambda stage: cache.measure(stage, cache.QUICK if quick else cache.FULL),
     ]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made = argparse.ArgumentParser(
         prog="benchmarks.all",
-        description="Run overhead, streaming, failover and open_loop, and write the results page.",
+        description="Run overhead, streaming, failover, open_loop and cache, and write the results page.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("--quick", action="store_true", help="shorter, and of some fewer rounds: a few minutes")

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks import results
 from benchmarks.outcome import Outcome
 from benchmarks.processes import ServerFailed
 from benchmarks.stage import LoadFailed, Stage
@@ -25,7 +26,9 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return made
 
 
-def perform(measure: Callable[[Stage], Outcome], json_file: Path | None, plots: Path | None = None) -> int:
+def perform(
+    measure: Callable[[Stage], Outcome], json_file: Path | None, plots: Path | None = None, page: Path | None = None
+) -> int:
     """Measure, tell, and give the exit status: 0 if every answer was right, 1 if not or if a server failed."""
     directory = Path(tempfile.mkdtemp(prefix="cortex-bench-"))
     try:
@@ -39,6 +42,8 @@ def perform(measure: Callable[[Stage], Outcome], json_file: Path | None, plots: 
         plots.mkdir(parents=True, exist_ok=True)
         for name, plot in outcome.plots.items():
             (plots / name).write_text(plot)
+    if page is not None:
+        results.write_one(page, outcome)
     print(outcome.text())
     if outcome.errors:
         print(f"logs are in {directory}", file=sys.stderr)

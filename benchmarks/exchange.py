@@ -65,6 +65,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("latency", "JSON, 1 connection", 1),
         Scenario("json", "JSON, 64 connections", 64),
+        Scenario("latency-stream", f"streams of {EVENTS} events, 1 connection", 1, stream=True, default=False),
         _STREAM,
         *(
             replace(

@@ -131,6 +131,10 @@ class Comparison:
         spreads = next((row.spreads for row in self.rows if row.name == name), {})
         return {subject: spreads[subject].median for subject in self.subjects if subject in spreads}
 
+    def spread(self, name: str, subject: str) -> Spread | None:
+        """Of one metric; None where nothing was measured."""
+        return next((row.spreads.get(subject) for row in self.rows if row.name == name), None)
+
     def _ratio_columns(self) -> list[str]:
         others = [subject for subject in self.subjects if subject not in (UPSTREAM, CORTEX)]
         return [ratio(other) for other in others] if CORTEX in self.subjects else []

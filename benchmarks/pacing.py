@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import msgspec
 
-from benchmarks.exchange import CLIENT_KEY, decode
+from benchmarks.exchange import decode, post
 from benchmarks.numbered import NUMBER
 
 _NAME = {"id": "chatcmpl-paced", "object": "chat.completion.chunk", "created": 1764000000, "model": "bench"}
@@ -24,21 +24,15 @@ _DONE = b"data: [DONE]\n\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def request(events: int) -> bytes:
-    """For a stream of so many events, head and body, with a place for a number."""
-    body = json.dumps(
-        {
-            "model": "chat",
-            "messages": [{"role": "user", "content": f"Request {NUMBER}: count, slowly."}],
-            "max_tokens": events,
-            "stream": True,
-        }
-    ).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {CLIENT_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def request(events: int, *, stream: bool = True) -> bytes:
+    """For an answer of so many events, head and body, with a place for a number."""
+    asked = {
+        "model": "chat",
+        "messages": [{"role": "user", "content": f"Request {NUMBER}: count, slowly."}],
+        "max_tokens": events,
+        "stream": stream,
+    }
+    return post(json.dumps(asked).encode())
 
 
 # What the upstream writes: every frame is an HTTP chunk of its own
@@ -74,6 +68,14 @@ def event(place: int, sent_ns: int) -> bytes:
 def ending(*, include_usage: bool) -> bytes:
     frames = [_FINISH, _USAGE_CHUNK, _DONE] if include_usage else [_FINISH, _DONE]
     return b"".join(map(chunk, frames)) + LAST_CHUNK
+
+
+def completion(stamps_ns: Sequence[int]) -> bytes:
+    """The same events as one JSON object."""
+    words = "".join(f" {place:08d}:{sent_ns:019d}" for place, sent_ns in enumerate(stamps_ns))
+    choice = {"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}
+    told = {**_NAME, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+    return json.dumps(told).encode()
 
 
 # What the client makes of it
@@ -166,6 +168,17 @@ def faults(body: bytes, events: int) -> Counter[str]:
     *frames, rest = body.split(b"\n\n")
     notes.take(frames, 0)
     return notes.close(events, whole=not rest).faults
+
+
+def completion_faults(body: bytes, events: int) -> Counter[str]:
+    """What is wrong with an answer that is no stream; empty if nothing is."""
+    try:
+        (choice,) = decode(body).choices
+        places = [int(word.partition(":")[0]) for word in choice.message.content.split()]
+    except (msgspec.DecodeError, ValueError):
+        return Counter({"not a completion": 1})
+    right = choice.finish_reason == "stop" and places == list(range(events))
+    return Counter() if right else Counter({"another text": 1})
 
 
 class _Notes:

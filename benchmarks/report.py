@@ -46,20 +46,20 @@ def _cpu_us(sample: Sample) -> float:
     return sample.load.server_cpu_s * 1e6 / max(1, sample.load.requests)
 
 
-def _waited_percent(sample: Sample) -> float:
+def waited_percent(sample: Sample) -> float:
     return sample.load.server_waited_s / sample.load.seconds * 100
 
 
-_METRICS = (
+METRICS = (
     Metric("cpu_us", "CPU µs a request", 1, _cpu_us),
     Metric("p50_ms", "p50 ms", 3, lambda sample: sample.load.p50_ms),
     Metric("p90_ms", "p90 ms", 3, lambda sample: sample.load.p90_ms),
     Metric("p99_ms", "p99 ms", 3, lambda sample: sample.load.p99_ms),
     Metric("busy_percent", "core busy %", 0, lambda sample: sample.load.server_cpu_s / sample.load.seconds * 100),
-    Metric("waited_percent", "core taken %", 0, _waited_percent),
+    Metric("waited_percent", "core taken %", 0, waited_percent),
     Metric("rss_mib", "RSS MiB", 1, lambda sample: sample.rss_bytes / MIB),
 )
-_ADDED = tuple(metric for metric in _METRICS if metric.name.endswith("_ms"))
+ADDED = tuple(metric for metric in METRICS if metric.name.endswith("_ms"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Report:
     @property
     def quiet(self) -> bool:
         """Whether the gateways had their core to themselves. If not, rates and times compare luck."""
-        return quiet(_waited_percent(sample) for sample in self.samples if sample.subject != UPSTREAM)
+        return quiet(waited_percent(sample) for sample in self.samples if sample.subject != UPSTREAM)
 
     def document(self) -> dict[str, Any]:
         """For a file: figures by scenario, metric and subject, and the samples that they come from."""
@@ -127,9 +127,9 @@ class Report:
         runs = [
             Run(sample.subject, sample.round, sample) for sample in self.samples if sample.scenario == scenario.name
         ]
-        metrics = [Metric("rate", scenario.unit, 0, _rate), *_METRICS]
+        metrics = [Metric("rate", scenario.unit, 0, _rate), *METRICS]
         # With more connections a latency tells of the queue, not of the way through.
-        return Comparison(scenario.title, runs, metrics, added=_ADDED if scenario.connections == 1 else ())
+        return Comparison(scenario.title, runs, metrics, added=ADDED if scenario.connections == 1 else ())
 
 
 def quiet(waited_percents: Iterable[float]) -> bool:
@@ -152,8 +152,8 @@ def _plots(compared: dict[Scenario, Comparison]) -> dict[str, str]:
         if scenario.translated is not None:
             translated[TRANSLATED[scenario.translated]] = comparison.medians("rate")[CORTEX]
         elif scenario.connections == 1:
-            plots["overhead-latency.svg"] = bars(
-                "Added time at one connection, median", "ms", gateways("added_p50_ms", comparison), digits=2
+            plots[f"overhead-{scenario.name}.svg"] = bars(
+                f"Added time, median: {scenario.title}", "ms", gateways("added_p50_ms", comparison), digits=2
             )
         else:
             title = f"{scenario.title}: {scenario.unit}"

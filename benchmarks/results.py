@@ -30,11 +30,20 @@ def write(directory: Path, outcomes: Sequence[Outcome]) -> Path:
     return page
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
+def write_one(page: Path, outcome: Outcome) -> None:
+    """A page of one benchmark alone, in a folder of the results; its plots and its data go beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    for name, plot in outcome.plots.items():
+        (page.parent / name).write_text(plot)
+    page.with_suffix(".json").write_text(json.dumps(outcome.document(), indent=1) + "\n")
+    page.write_text(markdown([outcome], command=outcome.name, guide="../../README.md"))
+
+
+def markdown(outcomes: Sequence[Outcome], command: str = "all", guide: str = "../README.md") -> str:
     parts = [
         "# Results",
-        "Written by `python -m benchmarks.all`. Cells are medians of all rounds, with the least and the most in"
-        " parentheses.\nAbsolute figures tell about the machine; [how to read them](../README.md).",
+        f"Written by `python -m benchmarks.{command}`. Cells are medians of all rounds, with the least and the most in"
+        f" parentheses.\nAbsolute figures tell about the machine; [how to read them]({guide}).",
     ]
     if any(outcome.errors for outcome in outcomes):
         parts.append("> **There were errors: these figures do not count.** They are told below.")

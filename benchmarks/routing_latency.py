@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.arrivals import ArrivalResult
@@ -92,17 +92,14 @@ def measure(on: Stage, settings: Settings) -> Outcome:
 
 
 def _cortex(on: Stage, upstream_port: int, subject: str) -> Server:
-    """Each has a folder of its own: Cortex reads its configuration anew when it changes."""
     apart, config, port = _configured(on, upstream_port, subject)
     return apart.cortex_as(config, port)
 
 
 def _configured(on: Stage, upstream_port: int, subject: str) -> tuple[Stage, str, int]:
-    directory = on.directory / subject.replace(" ", "-")
-    directory.mkdir(exist_ok=True)
     port = free_port()
     config = _CONFIG.format(port=port, upstream_port=upstream_port, client_key=CLIENT_KEY, node=_NODES[subject])
-    return replace(on, directory=directory), config, port
+    return on.apart(subject), config, port
 
 
 def _starts(on: Stage, upstream_port: int, count: int) -> list[Start]:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,9 +78,11 @@ class Stage:
         command = [sys.executable, "-m", "benchmarks.bare_proxy", str(port), str(upstream_port)]
         return self.server("bare_proxy", command, port, "/v1/models")
 
-    def cortex(self, upstream_port: int) -> Server:
+    def cortex(self, upstream_port: int, more: str = "") -> Server:
+        """`more` is put behind the configuration: sections that it does not have."""
         port = free_port()
-        return self.cortex_as(_CONFIG.format(port=port, upstream_port=upstream_port, client_key=CLIENT_KEY), port)
+        config = _CONFIG.format(port=port, upstream_port=upstream_port, client_key=CLIENT_KEY)
+        return self.cortex_as(config + more, port)
 
     def cortex_as(self, config: str, port: int) -> Server:
         """With a configuration of one's own, which names that port."""
@@ -88,6 +90,12 @@ class Stage:
         path.write_text(config)
         command = [sys.executable, "-m", "cortex", "serve", "--config", str(path)]
         return self.server("cortex", command, port, "/readyz")
+
+    def apart(self, name: str) -> Self:
+        """The same with a directory of its own: Cortex reads its configuration anew when it changes."""
+        directory = self.directory / name.replace(" ", "-")
+        directory.mkdir(exist_ok=True)
+        return replace(self, directory=directory)
 
     @property
     def config_file(self) -> Path:
@@ -116,18 +124,24 @@ class Stage:
             exit_codes=exit_codes,
         )
 
-    def load(self, server: Server, scenario: Scenario, seconds: float) -> LoadResult:
-        """A closed loop. Raises LoadFailed. Errors in answers are in the result."""
+    def load(self, server: Server, scenario: Scenario, seconds: float, questions: int | None = None) -> LoadResult:
+        """A closed loop of new requests, or of so many in turn. Raises LoadFailed; wrong answers are in the result."""
         warm_up_s = min(_WARM_UP_S, seconds)
         options = [scenario.name, "--seconds", str(seconds), "--warm-up", str(warm_up_s)]
         options += ["--patience", str(_PATIENCE_S)]
+        options += [] if questions is None else ["--questions", str(questions)]
         return LoadResult(**self.client("benchmarks.load", server, options, seconds + warm_up_s))
 
     def client(self, module: str, server: Server, options: Sequence[str], lasts_s: float) -> dict[str, Any]:
         """What a load client printed, a process of its own that watches the server. Raises LoadFailed."""
+        watching = ["--watch", str(server.pid)]
+        return self.run(module, [str(server.port), *options, *watching], lasts_s, f"{module} on {server.name}")
+
+    def run(self, module: str, options: Sequence[str], lasts_s: float, what: str) -> dict[str, Any]:
+        """What a load client of any kind printed. Raises LoadFailed, and tells of it as `what`."""
         try:
             done = subprocess.run(
-                [sys.executable, "-m", module, str(server.port), *options, "--watch", str(server.pid)],
+                [sys.executable, "-m", module, *options],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
@@ -135,9 +149,9 @@ class Stage:
                 preexec_fn=lambda: settle(self.load_core),
             )
         except subprocess.TimeoutExpired:
-            raise LoadFailed(f"{module} on {server.name} did not end") from None
+            raise LoadFailed(f"{what} did not end") from None
         try:
             result: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
-            raise LoadFailed(f"{module} failed on {server.name}: {done.stderr.strip()}") from None
+            raise LoadFailed(f"{what} failed: {done.stderr.strip()}") from None
         return result
