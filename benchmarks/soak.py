@@ -1,8 +1,9 @@
 """Cortex for a long time: JSON, streams, clients that leave, reloads and upstreams that fail, all at once.
 
-Tells the slope of its memory, the descriptors that it holds, and every answer that was not as it should be. Promises
-that a cut stream counts as right only if the client was told that it was cut, and that nothing is still under way at
-the end; otherwise it ends with 1.
+Most requests are new. Some are asked again and again, and some by several clients at once, the first of which may
+leave. Tells the slope of its memory, the descriptors that it holds, and every answer that was not as it should be.
+Promises that a cut stream counts as right only if the client was told that it was cut, and that nothing is still under
+way at the end; otherwise it ends with 1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +27,7 @@ from benchmarks.command import parser, perform, run, say
 from benchmarks.exchange import CLIENT_KEY, SCENARIOS
 from benchmarks.figures import CORTEX, MIB, Table
 from benchmarks.machine import machine
+from benchmarks.numbered import numbered
 from benchmarks.outcome import Outcome
 from benchmarks.pacing import faults as stream_faults
 from benchmarks.pacing import request as stream_request
@@ -37,6 +39,10 @@ _FAIL_SHARE = "0.2"
 _JSON_CLIENTS = 8
 _STREAM_CLIENTS = 16
 _LEAVING_CLIENTS = 4
+_REPEATING_CLIENTS = 4
+_REPEATED = 50  # questions, asked as JSON and as streams in turn
+_CROWDS = 2
+_CROWD = 4  # clients that ask the same at once
 _PAUSE_S = 0.01  # of a client between two requests
 _WARM_UP_SHARE = 1 / 3  # of the run; but not for longer than
 _LONGEST_WARM_UP_S = 240.0
@@ -85,46 +91,75 @@ class _Traffic:
         self._session = session
         self._url = f"http://{HOST}:{port}/v1/chat/completions"
         self._headers = {"Authorization": f"Bearer {CLIENT_KEY}", "Content-Type": "application/json"}
-        self._json_body = SCENARIOS["json"].request().partition(b"\r\n\r\n")[2]
-        self._stream_body = stream_request(_EVENTS).partition(b"\r\n\r\n")[2]
+        self._json_bodies = numbered(SCENARIOS["json"].request().partition(b"\r\n\r\n")[2])
+        self._stream_bodies = numbered(stream_request(_EVENTS).partition(b"\r\n\r\n")[2])
+        repeated = zip(islice(self._json_bodies, _REPEATED), islice(self._stream_bodies, _REPEATED), strict=True)
+        self._repeated = cycle(list(repeated))
 
     async def run(self, ask: Callable[[], Awaitable[str]]) -> None:
         """One client until the end."""
         while not self.over:
             try:
                 self.outcomes[await ask()] += 1
-            except aiohttp.ClientError as error:
-                self.errors[type(error).__name__] += 1
+            except* aiohttp.ClientError as failed:  # of a crowd, more than one
+                self.errors.update(type(error).__name__ for error in failed.exceptions)
             await asyncio.sleep(_PAUSE_S)
 
-    async def json(self) -> str:
-        async with self._session.post(self._url, data=self._json_body, headers=self._headers) as response:
+    async def json(self, asked: bytes | None = None) -> str:
+        """A new request, unless one is given."""
+        asked = asked or next(self._json_bodies)
+        async with self._session.post(self._url, data=asked, headers=self._headers) as response:
             body = await response.read()
+            self._note(response)
         if (fault := SCENARIOS["json"].fault(response.status, body)) is not None:
             self.errors[f"JSON: {fault}"] += 1
             return "wrong"
         return "JSON answers"
 
-    async def stream(self) -> str:
-        async with self._session.post(self._url, data=self._stream_body, headers=self._headers) as response:
+    async def stream(self, asked: bytes | None = None) -> str:
+        """A new request, unless one is given."""
+        asked = asked or next(self._stream_bodies)
+        async with self._session.post(self._url, data=asked, headers=self._headers) as response:
             body = await response.read()
+            self._note(response)
         if response.status != 200:
             self.errors[f"stream: status {response.status}"] += 1
             return "wrong"
         if not (found := stream_faults(body, _EVENTS)):
             return "whole streams"
         last = body.rstrip(b"\n").rpartition(b"\n\n")[2]
-        if last.startswith(b'data: {"error"'):
+        if last.startswith(b'data: {"error"') and response.headers.get("x-cortex-cache") != "hit":
             return "streams cut, and said so"
         self.errors.update({f"stream: {kind}": count for kind, count in found.items()})
         return "wrong"
 
-    async def leave(self) -> str:
+    async def leave(self, asked: bytes | None = None) -> str:
         """Go after the first piece of a stream."""
-        async with self._session.post(self._url, data=self._stream_body, headers=self._headers) as response:
+        asked = asked or next(self._stream_bodies)
+        async with self._session.post(self._url, data=asked, headers=self._headers) as response:
             await response.content.readany()
             response.close()
         return "clients that left"
+
+    async def repeat(self) -> str:
+        """What has been asked before, unless the graph is another since."""
+        as_json, as_stream = next(self._repeated)
+        self.outcomes[await self.json(as_json)] += 1
+        return await self.stream(as_stream)
+
+    async def crowd(self) -> str:
+        """Several who ask the same at once; the first of them goes."""
+        asked = next(self._stream_bodies)
+        async with asyncio.TaskGroup() as group:
+            leaving = group.create_task(self.leave(asked))
+            others = [group.create_task(self.stream(asked)) for _ in range(_CROWD - 1)]
+        self.outcomes.update(other.result() for other in others)
+        return leaving.result()
+
+    def _note(self, response: aiohttp.ClientResponse) -> None:
+        """How the cache came in."""
+        if (said := response.headers.get("x-cortex-cache")) in ("hit", "coalesced"):
+            self.outcomes[f"answers from the cache: {said}"] += 1
 
 
 def measure(on: Stage, settings: Settings) -> Outcome:
@@ -156,7 +191,13 @@ async def _soak(
     ends = time.monotonic() + settings.minutes * 60
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as group:
         traffic = _Traffic(session, cortex.port)
-        clients = ((traffic.json, _JSON_CLIENTS), (traffic.stream, _STREAM_CLIENTS), (traffic.leave, _LEAVING_CLIENTS))
+        clients = (
+            (traffic.json, _JSON_CLIENTS),
+            (traffic.stream, _STREAM_CLIENTS),
+            (traffic.leave, _LEAVING_CLIENTS),
+            (traffic.repeat, _REPEATING_CLIENTS),
+            (traffic.crowd, _CROWDS),
+        )
         for ask, count in clients:
             for _ in range(count):
                 group.create_task(traffic.run(ask))

@@ -14,7 +14,8 @@ from tests.support.benchmark import command
 def test_a_whole_run(tmp_path: Path) -> None:
     code, printed, document = command(tmp_path / "figures.json", "soak", "--minutes", "0.04", "--reload-every-s", "0.5")
     assert (code, document["errors"]) == (0, [])
-    for outcome in ("JSON answers", "whole streams", "clients that left", "reloads"):
+    shared = [f"answers from the cache: {how}" for how in ("hit", "coalesced")]
+    for outcome in ("JSON answers", "whole streams", "clients that left", "reloads", *shared):
         assert document["outcomes"][outcome] > 0
         assert outcome in printed
     assert len(document["samples"]) > 2
