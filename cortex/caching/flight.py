@@ -14,6 +14,7 @@ import msgspec
 
 from cortex.caching.answer import Answer, Origin
 from cortex.errors import ClientError
+from cortex.relay import Relay
 from cortex.sink import Sink
 
 MAX_FOLLOWED_BYTES = 64 * 1024 * 1024  # of an answer too large to be remembered, for those who follow it
@@ -25,6 +26,24 @@ class State(Enum):
     WHOLE = "whole"
     FAILED = "failed"  # with an error that a follower would most likely get as well
     LOST = "lost"  # through no fault of an upstream's
+
+
+class Rendering(msgspec.Struct, eq=False):
+    """What followers get of a streamed answer, as far as it has come: those who get the same share one."""
+
+    relay: Relay
+    frames: list[bytes] = []
+    taken: int = 0  # of the flight's parts
+
+    def take(self, flight: Flight) -> None:
+        """Render what has come since."""
+        parts = flight.parts
+        if self.taken < len(parts):
+            data, self.taken = b"".join(parts[self.taken :]), len(parts)
+            if out := self.relay.feed(data):
+                self.frames.append(out)
+        if flight.state is State.WHOLE and not self.relay.whole and (out := self.relay.end()):
+            self.frames.append(out)
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -43,6 +62,7 @@ class Flight(msgspec.Struct, eq=False):
     kept: bool = True  # what comes is kept, as long as there is room for it
     answer: Answer | None = None  # of a chat, once it is whole
     error: ClientError | None = None  # once it has failed
+    renderings: dict[object, Rendering] = {}  # by `Operation.form`
     _waiting: list[asyncio.Future[None]] | None = None
 
     # The leader's

@@ -9,7 +9,7 @@ import msgspec
 
 from cache.store import Entry
 from cortex.caching.answer import Answer, Origin
-from cortex.caching.flight import Flight, State
+from cortex.caching.flight import Flight, Rendering, State
 from cortex.chat import Usage
 from cortex.cost import cost_usd
 from cortex.dialects import openai_embeddings
@@ -126,25 +126,35 @@ class _Following:
 
     async def _stream(self, origin: Origin, watchdog: Watchdog) -> Followed:
         """Frames as they come, at this client's pace."""
-        passage, flight, taken = self._passage, self._flight, 0
-        relay = passage.operation.relay(origin.codec, origin.call, origin.provenance(passage.record.request_id))
-        while not relay.whole:
-            if taken < len(flight.parts):
-                data, taken = b"".join(flight.parts[taken:]), len(flight.parts)
-                out = relay.feed(data)
+        passage, flight, sent = self._passage, self._flight, 0
+        rendering = self._rendering(origin)
+        while True:
+            rendering.take(flight)
+            if sent < len(rendering.frames):
+                frames, sent = rendering.frames[sent:], len(rendering.frames)
+                await self._send(frames[0] if len(frames) == 1 else b"".join(frames), origin, watchdog)
+            elif rendering.relay.whole:
+                break
             elif flight.state is State.UNDER_WAY:
                 await flight.news()
-                continue
-            elif flight.state is State.WHOLE:
-                out = relay.end()
             else:
                 return Followed(cut=_broken(flight)) if self._committed else self._grounded()
-            if out:
-                await self._send(out, origin, watchdog)
-        _account(passage, origin.candidate, relay.tally)
+        _account(passage, origin.candidate, rendering.relay.tally)
         self._write_phase(watchdog)
         await passage.sink.end()
         return _SETTLED
+
+    def _rendering(self, origin: Origin) -> Rendering:
+        """Of a form that many share, one for all of them."""
+        passage, flight, form = self._passage, self._flight, self._passage.operation.form
+        if form is not None and (known := flight.renderings.get(form)) is not None:
+            return known
+        request_id = passage.record.request_id if form is None else origin.request_id
+        relay = passage.operation.relay(origin.codec, origin.call, origin.provenance(request_id))
+        rendering = Rendering(relay)
+        if form is not None:
+            flight.renderings[form] = rendering
+        return rendering
 
     async def _send(self, out: bytes, origin: Origin, watchdog: Watchdog) -> None:
         passage = self._passage
