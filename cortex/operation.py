@@ -20,7 +20,7 @@ from routing.plan import Demand
 Answered: TypeAlias = tuple[Encoded, bytes]  # a call, and the whole body of its answer
 
 # Members that say how an answer is sent, whose it is, or what was told apart from them: nothing of what it is to be.
-_BESIDES = ("stream", "stream_options", "user", "metadata", "cache", "model", "provider")
+_BESIDES = ("stream", "stream_options", "user", "metadata", "cache", "model")
 _BESIDES_INPUT = ("input", "encoding_format", "user", "cache", "model")
 _NUMBER = msgspec.json.Decoder(float)
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from cache.key import Keys
 
 Json = Any
-KEYS = Keys(b"secret")
+SCOPE = Keys(b"secret").scope("chat")
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 _NUMBERS = st.one_of(
@@ -82,9 +82,8 @@ def meaning(value: Json) -> Json:
     return ("number", value)
 
 
-def raw(members: dict[str, Json], choose: Choose) -> dict[str, bytes]:
-    written = {name: spell(value, choose).encode() for name, value in members.items()}
-    return dict(reversed(written.items())) if choose(2) else written
+def digest(members: dict[str, Json], choose: Choose, *also: Json) -> bytes:
+    return SCOPE.digest(spell(members, choose).encode(), (), also)
 
 
 def plainly(ways: int) -> int:
@@ -96,10 +95,9 @@ def test_however_a_request_is_spelt_its_digest_is_the_same(members: dict[str, Js
     def choose(ways: int) -> int:
         return data.draw(st.integers(0, ways - 1))
 
-    said, other = raw(members, choose), raw(members, plainly)
-    for name in members:  # the spelling is right: Python's own reader finds the value again
-        assert meaning(json.loads(said[name])) == meaning(json.loads(other[name]))
-    assert KEYS.digest(("a", None), said) == KEYS.digest(("a", None), other)
+    said = spell(members, choose)
+    assert meaning(json.loads(said)) == meaning(members), "Python's own reader finds it again"
+    assert SCOPE.digest(said.encode(), (), ("a", None)) == digest(members, plainly, "a", None)
 
 
 @given(MEMBERS, MEMBERS)
@@ -113,26 +111,36 @@ def test_however_a_request_is_spelt_its_digest_is_the_same(members: dict[str, Js
 def test_two_requests_share_a_digest_exactly_if_they_mean_the_same(
     one: dict[str, Json], other: dict[str, Json]
 ) -> None:
-    same = KEYS.digest((), raw(one, plainly)) == KEYS.digest((), raw(other, plainly))
+    same = digest(one, plainly) == digest(other, plainly)
     assert same is (meaning(one) == meaning(other))
+
+
+@given(MEMBERS, VALUES, VALUES)
+def test_what_stands_besides_does_not_matter_and_all_else_does(
+    members: dict[str, Json], one: Json, other: Json
+) -> None:
+    for name in ("user", "users"):
+        said = [spell({**members, name: each}, plainly).encode() for each in (one, other)]
+        first, second = (SCOPE.digest(each, ("user", "cache")) for each in said)
+        assert (first == second) is (name == "user" or meaning(one) == meaning(other))
 
 
 @given(MEMBERS, st.data())
 def test_one_change_anywhere_makes_another_digest(members: dict[str, Json], data: st.DataObject) -> None:
     changed = data.draw(st.one_of(*(_changed(members, path) for path in _paths(members))))
     if meaning(changed) != meaning(members):
-        assert KEYS.digest((), raw(changed, plainly)) != KEYS.digest((), raw(members, plainly))
+        assert digest(changed, plainly) != digest(members, plainly)
 
 
 @given(MEMBERS, st.lists(VALUES, max_size=4), st.lists(VALUES, max_size=4))
-def test_the_scope_counts_as_much(members: dict[str, Json], one: list[Json], other: list[Json]) -> None:
+def test_what_else_was_asked_counts_as_much(members: dict[str, Json], one: list[Json], other: list[Json]) -> None:
     one, other = _bounded(one), _bounded(other)
-    said = raw(members, plainly)
-    assert (KEYS.digest(one, said) == KEYS.digest(other, said)) is (meaning(one) == meaning(other))
+    same = digest(members, plainly, *one) == digest(members, plainly, *other)
+    assert same is (meaning(one) == meaning(other))
 
 
 def _bounded(value: Json) -> Json:
-    """A scope is the gateway's own: names, digests and header values; no number is in it."""
+    """That is the gateway's own: names, digests and header values; no number is in it."""
     if isinstance(value, dict):
         return {name: _bounded(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from cache.key import DIGEST_BYTES, Keys, NoKey
+from cache.key import DIGEST_BYTES, Keys, NoKey, Scope
 
 KEYS = Keys(b"secret")
+SCOPE = KEYS.scope("chat")
 
 
-def digest(raw: bytes | str, *scope: object, name: str = "x") -> bytes:
-    return KEYS.digest(scope, {name: raw.encode() if isinstance(raw, str) else raw})
+def digest(raw: bytes | str, *also: object, name: str = "x", scope: Scope = SCOPE) -> bytes:
+    """Of an object with this one member."""
+    value = raw.encode() if isinstance(raw, str) else raw
+    return scope.digest(b'{"%s":%s}' % (name.encode(), value), (), also)
 
 
 @pytest.mark.parametrize(
@@ -68,29 +71,34 @@ def test_any_other_difference_counts(one: str, other: str) -> None:
     assert digest(one) != digest(other)
 
 
-def test_names_scope_and_their_borders_count() -> None:
+def test_names_and_what_else_was_asked_count() -> None:
     same = digest("1")
     assert digest("1", name="y") != same
     assert digest("1", None) != same
     assert digest("1", "a", "b") != digest("1", "ab")
     assert digest("1", ["a"]) != digest("1", "a")
-    assert KEYS.digest((), {}) != KEYS.digest(({},), {})
 
 
-def test_the_order_of_members_says_nothing() -> None:
-    assert KEYS.digest((), {"a": b"1", "b": b"2"}) == KEYS.digest((), {"b": b"2", "a": b"1.0"})
+def test_a_member_besides_does_not_matter_wherever_it_stands() -> None:
+    plain = SCOPE.digest(b'{"b":{"a":1}}', ("a",))
+    assert SCOPE.digest(b'{"a":5,"b":{"a":1}}', ("a",)) == plain
+    assert SCOPE.digest(b'{"b":{"a":1.0},"\\u0061":[]}', ("a",)) == plain
+    assert SCOPE.digest(b'{"b":{"a":2}}', ("a",)) != plain, "inside another it is another"
 
 
-def test_the_digest_is_keyed_and_short() -> None:
+def test_scopes_and_secrets_keep_the_same_words_apart() -> None:
+    where = [("chat",), ("chat", ""), ("chat", "x"), ("chatx",), ("x", "chat"), ()]
+    found = {digest("1", scope=Keys(secret).scope(*each)) for each in where for secret in (b"a", b"b", b"")}
+    assert len(found) == 18
+    assert digest("1", scope=Keys(b"secret").scope("chat")) == digest("1")
+
+
+def test_the_digest_is_short() -> None:
     assert len(digest("1")) == DIGEST_BYTES == 16
-    assert Keys(b"other").digest((), {"x": b"1"}) != digest("1")
-    assert Keys(b"secret").digest((), {"x": b"1"}) == digest("1")
-    # Where the secret ends is part of it.
-    assert Keys(b"a").digest(("b",), {}) != Keys(b"a[").digest(("b",), {})
 
 
 @pytest.mark.parametrize(
-    "raw", ["1e400", "-1e400", "{", '"\\q"', '"\\ud800"', "[1e999]", "nul", "[" * 100_000, b'"\xff"']
+    "raw", ["1e400", "-1e400", "{", '"\\q"', '"\\ud800"', "[1e999]", "nul", "[" * 100_000, b'"\xff"', "1}, {"]
 )
 def test_what_has_no_canonical_form_has_no_key(raw: str | bytes) -> None:
     with pytest.raises(NoKey):
@@ -99,7 +107,7 @@ def test_what_has_no_canonical_form_has_no_key(raw: str | bytes) -> None:
 
 def test_parts_differ_by_what_they_share_and_by_themselves() -> None:
     one, other = digest("1"), digest("2")
-    assert KEYS.part(one, "a") == KEYS.part(one, "a")
-    found = {KEYS.part(whole, value) for whole in (one, other) for value in ("a", "b", [1], [1, 2], ["a"], [["a"]])}
+    assert SCOPE.part(one, "a") == SCOPE.part(one, "a")
+    found = {SCOPE.part(whole, value) for whole in (one, other) for value in ("a", "b", [1], [1, 2], ["a"], [["a"]])}
     assert len(found) == 12
     assert one not in found
