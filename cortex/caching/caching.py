@@ -117,7 +117,7 @@ class Caching:
             scope = self._scopes[kind, entry.kind, entry.name] = (place, self.cache.keys.scope(kind, place.digest))
         place, keys = scope
         query.keys = keys
-        client = None if self._share or record.client is None else self._clients[record.client]
+        client = None if self._share or record.client is None else self._clients.get(record.client, record.client)
         seen = place.of_request(headers, record.client) if place.looks else ()
         also = query.also = (operation.provider, query.directives.namespace, client, *seen)
         known = operation.digests.get((keys, also))
