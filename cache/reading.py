@@ -29,6 +29,8 @@ _NO_SUPERLATIVES = words_of("""
     existe triste liste poste reste geste artiste touriste leste teste celeste
 """)
 _SUPERLATIVES = words_of("most least best worst")
+_WHETHER = words_of("if whether si ob")
+_WILLS = {"have": "must", "need": "must", "want": "want"}  # do I have to, do I want to
 _FIRST_WORDS = 4  # that a question's word is looked for in, where no question mark tells of one
 
 
@@ -160,24 +162,45 @@ def _asked(words: Sequence[str], language: str, text: str) -> tuple[str | None, 
         if statement and place == 0:
             continue
         after = words[place + 1 : place + 5]
-        if word == "por" and after[:1] == ["que"]:
-            return "why", ""
-        if word in ("how", "wie") and after and after[0] in OF_HOW:
-            return f"how-{OF_HOW[after[0]]}", after[0]
+        if (amount := _amount(word, after)) is not None:
+            return amount
         if place >= _FIRST_WORDS and not question:
             continue
-        if word == "combien" and after[:1] == ["de"]:
-            return "how-many", ""
-        if word == "ou" and place == 0:
-            return "where", ""
         if (word in WHAT and (word, language) != ("was", "en")) or word == "which":
-            noun = next((each for each in after if each in WHAT_IS), "")
-            if noun in COUNTS and f"{noun} of" not in " ".join(after):
-                noun = ""
-            return WHAT_IS.get(noun, "which" if word == "which" else "what"), noun
-        if word in ASKED and (word not in OPENERS or (place == 0 and after[:1] != ["you"])):
+            return _what(word, after)
+        if place == 0 and (opening := _opening(word, after)) is not None:
+            return opening, ""
+        if word in _WHETHER and place:
+            return "do", ""
+        if word in ASKED and word not in OPENERS:
             return ASKED[word], ""
     return None, ""
+
+
+def _amount(word: str, after: Sequence[str]) -> tuple[str, str] | None:
+    if word == "por" and after[:1] == ["que"]:
+        return "why", ""
+    if word in ("how", "wie") and after and after[0] in OF_HOW:
+        return f"how-{OF_HOW[after[0]]}", after[0]
+    if word == "combien" and after[:1] == ["de"]:
+        return "how-many", ""
+    return None
+
+
+def _what(word: str, after: Sequence[str]) -> tuple[str, str]:
+    noun = next((each for each in after if each in WHAT_IS), "")
+    if noun in COUNTS and f"{noun} of" not in " ".join(after):
+        noun = ""
+    return WHAT_IS.get(noun, "which" if word == "which" else "what"), noun
+
+
+def _opening(word: str, after: Sequence[str]) -> str | None:
+    """Of a question that is answered by yes or no."""
+    if word == "ou":
+        return "where"
+    if word == "do" and after[2:3] == ["to"] and after[1] in _WILLS:
+        return _WILLS[after[1]]
+    return ASKED[word] if word in OPENERS and after[:1] != ["you"] else None
 
 
 def _is_superlative(word: str) -> bool:

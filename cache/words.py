@@ -31,7 +31,7 @@ NEUTRAL: Mapping[str, frozenset[str]] = {
         yo mi mis me nos nuestro nuestra tu tus te ti usted ustedes su sus se le les ello eso esto ese esa este estos
         estas esos esas si entonces porfavor favor hola gracias explica explicame explicar dime decir dame dar quiero
         quisiera necesito ayudame ayudarme ayuda hacer hazme posible
-        manera modo forma tengo tiene tienen hago cosa cosas mismo aqui ahi
+        manera modo forma gustaria saber explicarme decirme tengo tiene tienen hago cosa cosas mismo aqui ahi
     """),
     "pt": words_of("""
         o a os as um uma uns umas de do da dos das em no na nos nas num numa ao aos pelo pela pelos pelas com por para
@@ -61,8 +61,10 @@ NEUTRAL: Mapping[str, frozenset[str]] = {
 
 # What decides which of those lists holds: words that hardly occur in the other four.
 TELLING: Mapping[str, frozenset[str]] = {
-    "en": words_of("the of is are do does what how which who when where why my i you and to for with can it was did"),
-    "es": words_of("el los las del y en que es por para con cual como cuando donde quien cuanto cuantos mi una un al"),
+    "en": words_of(
+        "the of is are do does what how which who when where why my i you and to for with can it was did me tell give"
+    ),
+    "es": words_of("el los las del y en que es por para con cual como cuando donde quien cuanto mi una un al la"),
     "pt": words_of(
         "o os da do dos das em um uma que e sao com para por qual como quando onde quem quanto meu minha nao"
     ),
@@ -239,8 +241,12 @@ SYNONYMS: Mapping[str, str] = _canonical("""
     picture image picture photo photograph images pictures photos
     quick fast speedy swift rapid quickly rapidly swiftly
     big large
+largest biggest
+larger bigger
     get obtain receive acquire retrieve fetch obtains retrieves getting obtained retrieved
     fix repair mend
+harmful bad
+frequently often
     remove delete erase removed deleted removing deleting deletes removes
     gift present gifts presents
     father dad daddy
@@ -286,6 +292,7 @@ SYNONYMS: Mapping[str, str] = _canonical("""
     story tale
     doctor physician
     car automobile
+plane airplane aeroplane planes airplanes
     job occupation
     delivery shipping
     compose write

@@ -87,7 +87,7 @@ def test_the_more_words_of_a_long_text_differ_the_less_similarity_they_need() ->
 
 @pytest.mark.parametrize("name", ["traps", "traps_long"])
 def test_no_trap_of_the_development_half_passes_by_its_words_alone(name: str) -> None:
-    from benchmarks.cache_pairs_split import is_development
+    from benchmarks.cache_quality_data import is_development
 
     for line in (PAIRS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         pair = json.loads(line)
