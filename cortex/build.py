@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from cortex.alarms import Alarms
 from cortex.caching.cache import ResponseCache
 from cortex.caching.caching import Caching
+from cortex.caching.similar import Similar
 from cortex.classification import Classification
 from cortex.config.graph import routing_graph
 from cortex.config.load import Loaded
@@ -38,7 +39,13 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
     state = _state(config, graph)
     if previous is not None:
         state.carry_over(previous.state)
-    classification = Classification(graph, config.embedder, log, None if previous is None else previous.classification)
+    classification = Classification(
+        graph,
+        config.embedder,
+        log,
+        None if previous is None else previous.classification,
+        shared=config.cache.semantic.enabled,
+    )
     return Runtime(
         config=config,
         graph=graph,
@@ -50,18 +57,33 @@ def build(loaded: Loaded, previous: Runtime | None, http: Transport, log: Log) -
         redactor=Redactor(loaded.secrets),
         alarms=Alarms(),
         classification=classification,
-        caching=_caching(config, graph, previous),
+        caching=_caching(config, graph, classification, previous),
         client_keys=_named("client", config.server.client_keys),
         admin_keys=_named("admin", config.server.admin_keys),
     )
 
 
-def _caching(config: Config, graph: Graph, previous: Runtime | None) -> Caching:
+def _caching(config: Config, graph: Graph, classification: Classification, previous: Runtime | None) -> Caching:
     """What is remembered stays, for the clients whose it is: by their keys, whatever these are called now."""
     cache = ResponseCache(config.cache) if previous is None else previous.caching.cache
     cache.configure(config.cache)
     clients = {name: digest.hex() for digest, name in _named("client", config.server.client_keys).items()}
-    return Caching(config, graph, clients, cache)
+    return Caching(config, graph, clients, cache, _similar(config, classification, cache))
+
+
+def _similar(config: Config, classification: Classification, cache: ResponseCache) -> Similar | None:
+    semantic = config.cache.semantic
+    if not semantic.enabled:
+        return None
+    from cache.semantic import AUTO_THRESHOLD
+
+    return Similar(
+        cache.questions(classification.settings, semantic.max_entries),
+        classification.service,
+        threshold=AUTO_THRESHOLD if semantic.threshold == "auto" else semantic.threshold,
+        max_age_s=semantic.ttl,
+        within_s=classification.within_s,
+    )
 
 
 def _state(config: Config, graph: Graph) -> RoutingState:

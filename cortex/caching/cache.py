@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cache.key import Keys
 from cache.store import Bounds, Store
@@ -14,6 +15,10 @@ from cortex.caching.answer import Answer
 from cortex.caching.flight import Flights
 from cortex.caching.vectors import KeptVector
 from cortex.config.cache import CacheConfig
+from cortex.embedding.factory import EmbedderSettings
+
+if TYPE_CHECKING:
+    from cache.semantic import SemanticIndex
 
 
 @dataclass(slots=True)
@@ -36,6 +41,17 @@ class ResponseCache:
         self.store: Store[Answer | KeptVector] = Store(bounds)
         self.flights = Flights(bounds.max_entry_bytes, bounds.max_bytes)
         self.counts = CacheCounts()
+        self._questions: SemanticIndex | None = None
+        self._embedder: EmbedderSettings | None = None
+
+    def questions(self, embedder: EmbedderSettings, max_entries: int) -> SemanticIndex:
+        """Those whose answers are remembered, as this embedder knows them: another's vectors compare with none."""
+        from cache.semantic import SemanticIndex
+
+        if self._questions is None or self._embedder != embedder:
+            self._questions, self._embedder = SemanticIndex(max_entries), embedder
+        self._questions.max_entries = max_entries
+        return self._questions
 
     def configure(self, config: CacheConfig) -> None:
         """A reload: what no longer has room goes at once."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -19,7 +19,7 @@ from cortex.caching.directives import Directives, read_directives
 from cortex.caching.flight import Flight
 from cortex.caching.repeats import Repeats
 from cortex.caching.scope import EntryScope, entry_scope
-from cortex.caching.similar import Match, Question, Similar, question_of
+from cortex.caching.similar import Question, Similar, question_of
 from cortex.caching.vectors import KeptVector, packed
 from cortex.chat import Json
 from cortex.config.schema import Config
@@ -29,6 +29,9 @@ from cortex.sink import Sink
 from cortex.telemetry.record import RequestRecord
 from routing.graph import Candidate, Graph
 from routing.graph import Entry as GraphEntry
+
+if TYPE_CHECKING:
+    from cache.semantic import Match
 
 _MOST_DIGESTS = 16  # of one body: for so many clients it need not be digested again
 _UNNAMED_TEMPERATURE = 1.0  # what most models take where a request names none
@@ -162,7 +165,7 @@ class Caching:
         if found is None:
             self.similar.forget(match.key)
             return None
-        return cast("Entry[Answer]", found) if now - found.stored_at <= self.similar.config.ttl else None
+        return cast("Entry[Answer]", found) if now - found.stored_at <= self.similar.max_age_s else None
 
     def find_vectors(self, query: Query, now: float) -> dict[int, Entry[KeptVector]]:
         """What is known of the items of a request for embeddings, by their places."""

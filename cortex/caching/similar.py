@@ -6,20 +6,19 @@ the calibrated threshold that say whether two questions are one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cache.key import NoKey, Scope
 from cortex.chat import Json
-from cortex.config.cache import SemanticConfig
 from cortex.embedding.service import EmbeddingService
 from cortex.operation import Operation
+from routing.semantic.features import Reading
 from routing.semantic.turn import human_text
 
 if TYPE_CHECKING:
-    from routing.semantic.head import Vector
+    from cache.semantic import Match, SemanticIndex, Vector
 
 
 class Question(msgspec.Struct):
@@ -57,53 +56,30 @@ def _taken_out(message: dict[str, Json]) -> str | None:
     return text
 
 
-class Match(Protocol):
-    """The most similar question. `refused`: why it is another one, all the same."""
-
-    key: bytes
-    similarity: float
-    refused: str | None
-
-
-class Questions(Protocol):
-    """`cache.semantic.SemanticIndex`, which is imported only where it is used."""
-
-    @property
-    def size_bytes(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def add(self, scope: bytes, key: bytes, text: str, vector: Vector) -> None: ...
-
-    def find(self, scope: bytes, text: str, vector: Vector, threshold: float) -> Match | None: ...
-
-    def discard(self, key: bytes) -> None: ...
-
-
 class Similar:
     """What is known of questions, as one configuration compares them."""
 
     def __init__(
         self,
-        config: SemanticConfig,
-        questions: Questions,
+        questions: SemanticIndex,
         service: EmbeddingService,
-        unfit: Callable[[str], str | None],
         *,
         threshold: float,
+        max_age_s: float,
         within_s: float,
     ) -> None:
-        """`unfit` tells why a text cannot be compared; `within_s` is granted to a question's vector."""
-        self.config = config
+        """`max_age_s` of an answer to another question; `within_s` is granted to a question's vector."""
+        self.max_age_s = max_age_s
         self._questions = questions
         self._service = service
-        self._unfit = unfit
         self._threshold = threshold
         self._within_s = within_s
 
     async def find(self, question: Question, left_s: float) -> Match | None:
         """The question that asks the same. `left_s` to the request: a vector may take half of it."""
-        if (why := self._unfit(question.text)) is not None:
+        from cache.fitness import unfit
+
+        if (why := unfit(question.text, Reading(question.text).features.language)) is not None:
             question.nearest = f"not compared: {why}"
             return None
         vector = await self._service.vector(question.text, within_s=min(self._within_s, left_s / 2))
@@ -114,7 +90,8 @@ class Similar:
         match = self._questions.find(question.scope, question.text, vector, self._threshold)
         if match is None or match.refused is None:
             return match
-        question.nearest = f"the nearest question ({match.similarity:.3f}) is another: {match.refused}"
+        kind = match.refused.partition(":")[0]  # what follows are words of the questions, which are nobody's to read
+        question.nearest = f"the nearest question ({match.similarity:.3f}) is another: {kind}"
         return None
 
     def remember(self, question: Question, key: bytes) -> None:

@@ -26,9 +26,6 @@ def _one_of(*words: str) -> Callable[[Tree], bool]:
 
 
 LATER = (
-    Later(
-        ("cache", "semantic", "enabled"), "the semantic cache", lambda value: value is True or _one_of("true")(value)
-    ),
     Later(("telemetry", "traces"), "the export of traces"),
     Later(
         ("telemetry", "content"), "keeping prompts and answers", lambda value: value is True or _one_of("true")(value)

@@ -144,6 +144,9 @@ def _cache(config: Config, holes: Holes) -> Iterator[Finding]:
         yield Finding(path, "finds only what cache.exact remembers, which is switched off", "set cache.exact.enabled")
     if semantic.enabled and config.embedder.type == "none":
         yield Finding(path, "compares questions by their embedding, and `embedder` is none", "set embedder: builtin")
+    if semantic.enabled and semantic.threshold == "auto" and config.embedder.type not in ("builtin", "none"):
+        hint = "give a number; 0.9 is a careful beginning"
+        yield Finding(("cache", "semantic", "threshold"), "auto is calibrated for the embedder builtin alone", hint)
     if holes.at_or_below(("providers",)) or holes.at_or_below(("models",)):
         return  # a name that seems unknown may be one of theirs
     names = routing_graph(config).names()
