@@ -6,8 +6,9 @@
 `paraphrases`: GPTCache's pairs, as a cache: every original is put, then every rewording asked.
 `questions`, `requests`: streams, where each question is asked once, and remembered unless it hits.
 `look_up`: how long one takes with 10,000 questions in one scope, on one core.
-DIR is the folder of public sources. Figures go to FILE, the page and its plots to the folder of --plots, by default both
-to benchmarks/results/cache. With --only, what FILE has of other sections stays; without a section it is only drawn anew.
+DIR is the folder of public sources. Figures go to FILE, page and plots to the folder of --plots; by default all of them
+to benchmarks/results/cache. With --only, what FILE has of other sections stays; without a section, the page is all
+that is written.
 """
 
 from __future__ import annotations
@@ -95,9 +96,11 @@ def traps(bench: Bench) -> Section:
         "long, development half": pairs("traps_long", development=True),
         "long, test half": pairs("traps_long", development=False),
         "other domains": pairs("traps_apart"),
-        "independent": pairs("traps_independent"),
+        "independent, half opened late": pairs("traps_independent", development=True),
+        "independent, half never opened": pairs("traps_independent", development=False),
     }
-    tests = [pair for name, found in sets.items() if "development" not in name for pair in found]
+    seen = ("development", "opened late")
+    tests = [pair for name, found in sets.items() if not any(each in name for each in seen) for pair in found]
     return {
         "sets": {name: _trapped(bench, found) for name, found in sets.items()},
         "test": _trapped(bench, tests),
@@ -126,9 +129,10 @@ def same(bench: Bench) -> Section:
     sets = {
         "development half": [pair for pair in own if is_development(pair.a, pair.b)],
         "test half": [pair for pair in own if not is_development(pair.a, pair.b)],
-        "independent": pairs("same_independent"),
+        "independent, half opened late": pairs("same_independent", development=True),
+        "independent, half never opened": pairs("same_independent", development=False),
     }
-    tests = [*sets["test half"], *sets["independent"]]
+    tests = [*sets["test half"], *sets["independent, half never opened"]]
     return {
         "sets": {name: _paired(bench, found) for name, found in sets.items()},
         "by_language": _by(tests, lambda pair: pair.language, lambda found: _paired(bench, found)),
@@ -284,7 +288,7 @@ def look_up(bench: Bench) -> Section:
     """On one core, if OPENBLAS_NUM_THREADS=1 is in the environment."""
     texts = [text for text, _ in intents(bench.data)] + [question.text for question in questions(bench.data)]
     texts = list(dict.fromkeys(texts))[: ENTRIES + _LOOK_UPS]
-    asked = texts[:: len(texts) // _LOOK_UPS][:_LOOK_UPS]
+    asked = texts[:: max(1, len(texts) // _LOOK_UPS)][:_LOOK_UPS]
     rest = [text for text in texts if text not in set(asked)][:ENTRIES]
     index = SemanticIndex(ENTRIES)
     for place, text in enumerate(rest):

@@ -1,8 +1,9 @@
 """What the semantic cache is measured on: pairs that were written for it, and streams of questions from public sources.
 
 A pair belongs to the development half or to the test half by a digest of its texts, once and for all. Guards and
-thresholds were made on the development halves; `traps_apart` (other domains, terser), and what is called independent
-(written by someone who had seen neither guards nor the other pairs), are for testing only.
+thresholds were made on the development halves. `traps_apart` (other domains, terser) is for testing only, as is what
+is called independent (made in knowledge of neither the guards nor the other pairs), but for the half of it that was
+opened late: docs/decisions/0015-semantic-cache.md.
 """
 
 from __future__ import annotations

@@ -128,6 +128,8 @@ def _singular(word: str) -> str:
 
 def _prefixed(one: str, other: str) -> bool:
     """Whether one is the other with a beginning that turns it round."""
+    if one[-3:] != other[-3:]:
+        return False
     for left, right in OPPOSITE_PREFIXES:
         for first, second in ((one, other), (other, one)):
             if first.startswith(left) and second.startswith(right):

@@ -80,6 +80,8 @@ def read(text: str) -> Reading:
 
 def fold(word: str) -> str:
     """Lower case, without accents."""
+    if word.isascii():
+        return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AUTO_THRESHOLD = 0.85
 _MOST_COMPARED = 8  # of the nearest entries, by their words
 _AS_NEAR = 0.02  # similarity less than the nearest's; two that ask different things and are as near: which is meant?
-_FIRST_ROWS = 2
+_FIRST_ROWS = 1
 _GROWTH = 1.5
 # Of memory beside vectors and texts: places in two dictionaries, the entry, its key and scope; and a block's.
 _ENTRY_BYTES = 330
