@@ -55,7 +55,7 @@ class SemanticConfig(Section):
         default="auto", description="The least cosine of two questions; auto: calibrated for the built-in embedder."
     )
     ttl: Duration = as_written("1h", 3600.0, "How old an answer to another question may be.")
-    max_entries: Annotated[int, whole(1, 100_000)] = Field(default=10_000, description="The oldest go first.")
+    max_entries: Annotated[int, whole(1, 20_000)] = Field(default=10_000, description="The oldest go first.")
 
 
 class CacheConfig(Section):
