@@ -94,13 +94,14 @@ class Store(Generic[V]):
             return True
         return False
 
-    def grown(self, entry: Entry[V]) -> None:
-        """Its value holds more, or less, than it did. It may be too large now, and gone.
+    def grown(self, key: bytes, value: V) -> None:
+        """The value holds more, or less, than it did. It may be too large now, and gone.
 
         Of one that is kept no longer nothing is to be said.
         """
-        if self._entries.get(entry.key) is entry:
-            self._drop(entry.key)
+        entry = self._entries.get(key)
+        if entry is not None and entry.value is value:
+            self._drop(key)
             self._add(entry)
 
     def remove(self, key: bytes) -> bool:

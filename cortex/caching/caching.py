@@ -231,9 +231,13 @@ class Caching:
             chat.digests[query.keys, query.also] = query.key
         self.repeats.add(chat)
 
-    def grown(self, entry: Entry[Answer]) -> None:
-        """It holds another rendering."""
-        self.cache.store.grown(cast("Entry[Answer | KeptVector]", entry))
+    def render(self, answer: Answer, key: bytes, operation: Operation, request_id: str) -> bytes:
+        """What the client gets of an answer, which may be kept under this key and hold more from now on."""
+        forms = len(answer.rendered or ())
+        body = answer.render(operation, request_id)
+        if len(answer.rendered or ()) != forms:
+            self.cache.store.grown(key, answer)
+        return body
 
     def served(self, record: RequestRecord) -> None:
         """An answer that took no upstream call is about to be sent: count it."""

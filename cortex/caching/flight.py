@@ -186,9 +186,8 @@ class Flights:
         return flight
 
     def lead(self, key: bytes, sink: Sink, deadline: float, failures: int) -> Flight:
-        """Others may follow, unless one that they could follow is under way already."""
-        flight = Flight(key, deadline, failures, self, sink)
-        self._by_key.setdefault(key, flight)
+        """From now on others follow this one, not one under way that this request could not follow."""
+        flight = self._by_key[key] = Flight(key, deadline, failures, self, sink)
         return flight
 
     def alone(self, key: bytes, sink: Sink, deadline: float) -> Flight:

@@ -37,10 +37,7 @@ async def send_hit(passage: Passage, entry: Entry[Answer], now: float) -> None:
     record, answer = passage.record, entry.value
     record.cache_age_s = now - entry.stored_at
     operation, caching, query = passage.operation, passage.runtime.caching, passage.query
-    forms = len(answer.rendered or ())
-    body = answer.render(operation, record.request_id)
-    if len(answer.rendered or ()) != forms:
-        caching.grown(entry)
+    body = caching.render(answer, entry.key, operation, record.request_id)
     if isinstance(operation, Chat) and query is not None:
         caching.repeats_itself(operation, query)
     await _send_whole(passage, answer, body)
@@ -118,10 +115,11 @@ class _Following:
             return self._grounded()
         if flight.answer is None:  # what it asked for is remembered now
             return self._again()
-        body = flight.answer.render(self._passage.operation, self._passage.record.request_id)
+        passage = self._passage
+        body = passage.runtime.caching.render(flight.answer, flight.key, passage.operation, passage.record.request_id)
         self._commit()
         self._write_phase(watchdog)
-        await _send_whole(self._passage, flight.answer, body)
+        await _send_whole(passage, flight.answer, body)
         return _SETTLED
 
     async def _stream(self, origin: Origin, watchdog: Watchdog) -> Followed:

@@ -105,7 +105,7 @@ class AgainstAModel(RuleBasedStateMachine):
         assert entry is not None
         kept.value.size_bytes = size
         self.model.add(kept, self.store.bounds)
-        self.store.grown(entry)
+        self.store.grown(entry.key, entry.value)
 
     @rule(data=st.data())
     def grow_later(self, data: st.DataObject) -> None:
@@ -118,7 +118,7 @@ class AgainstAModel(RuleBasedStateMachine):
             entry.value.size_bytes += 100
             self.model.take(entry.key)
             self.model.add(kept, self.store.bounds)
-        self.store.grown(entry)
+        self.store.grown(entry.key, entry.value)
 
     @rule(key=KEYS)
     def peek(self, key: bytes) -> None:

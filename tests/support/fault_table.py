@@ -68,6 +68,10 @@ FAULTS: Mapping[int, str] = {
     # State
     56: "a herd waits for a candidate's recovery",
     57: "retries multiplied by failovers",
+    58: "a stampede of the same request",
+    59: "two tenants with the same prompt",
+    60: "a parameter that changes the answer",
+    61: "an answer that is not whole",
 }
 
 DEFAULTS: Mapping[int, str] = {

@@ -140,7 +140,7 @@ def test_one_that_grows_is_counted_and_may_drive_others_out() -> None:
     entry = store.get(b"b", 0.0)
     assert entry is not None
     entry.value.size_bytes = 150
-    store.grown(entry)
+    store.grown(entry.key, entry.value)
     assert names(store) == "bc"
     assert store.size_bytes == 2 * ENTRY_BYTES + 250
     assert store.get(b"b", 0.0) is entry, "its time and itself are the same"
@@ -152,7 +152,7 @@ def test_one_that_outgrows_the_bounds_is_gone() -> None:
     entry = store.get(b"a", 0.0)
     assert entry is not None
     entry.value.size_bytes = 201
-    store.grown(entry)
+    store.grown(entry.key, entry.value)
     assert (len(store), store.size_bytes, store.counts.too_large) == (0, 0, 1)
 
 
@@ -163,7 +163,7 @@ def test_one_that_was_replaced_grows_for_nobody() -> None:
     assert old is not None
     put(store, "a", size=50)
     old.value.size_bytes = 500
-    store.grown(old)
+    store.grown(old.key, old.value)
     kept = store.get(b"a", 0.0)
     assert kept is not None
     assert kept is not old
@@ -176,7 +176,7 @@ def test_one_that_is_gone_does_not_come_back_by_growing() -> None:
     entry = store.get(b"a", 0.0)
     assert entry is not None
     store.remove(b"a")
-    store.grown(entry)
+    store.grown(entry.key, entry.value)
     assert (len(store), store.size_bytes) == (0, 0)
 
 
