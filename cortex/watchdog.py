@@ -71,4 +71,8 @@ class Watchdog:
             return
         still_cancelled = self._task.uncancel() > self._cancelling
         if kind is asyncio.CancelledError and not still_cancelled:
-            raise self._expired from error
+            expired, self._expired = self._expired, None
+            try:
+                raise expired from error
+            finally:
+                del expired  # its traceback holds this frame and this object: neither may hold it

@@ -12,6 +12,7 @@ from cortex.errors import bad_request
 
 _HEADER = "x-cortex-cache"
 _TTL_HEADER = "x-cortex-cache-ttl"
+_CONTROL_HEADER = "cache-control"
 _WORDS = ("no-cache", "no-store", "only-if-cached")
 _MAX_NAMESPACE_CHARS = 256
 _MAX_TTL_S = 366 * 24 * 3600.0
@@ -46,12 +47,12 @@ _read_body = msgspec.json.Decoder(_InBody | None).decode
 
 def read_directives(headers: Mapping[str, str], in_body: msgspec.Raw | None) -> Directives:
     """Raises Fault(BAD_REQUEST), with the header or member at fault as its `param`."""
-    said, ttl, control = headers.get(_HEADER), headers.get(_TTL_HEADER), headers.get("Cache-Control")
+    said, ttl, control = headers.get(_HEADER), headers.get(_TTL_HEADER), headers.get(_CONTROL_HEADER)
     if said is None and ttl is None and control is None and in_body is None:
         return DEFAULT
-    words = _known_words(said)
+    words = set() if said is None else _known_words(_all_lines(headers, _HEADER))
     if control is not None:  # says more than this, to others
-        words |= {"no-cache", "no-store"}.intersection(_words(control))
+        words |= {"no-cache", "no-store"}.intersection(_words(_all_lines(headers, _CONTROL_HEADER)))
     body = _in_body(in_body)
     if body.no_cache:
         words.add("no-cache")
@@ -73,8 +74,13 @@ def _words(said: str) -> set[str]:
     return {word.strip().lower() for word in said.split(",")} - {""}
 
 
-def _known_words(said: str | None) -> set[str]:
-    words = set() if said is None else _words(said)
+def _all_lines(headers: Mapping[str, str], name: str) -> str:
+    """A header's value; of one that stands in several lines, all of it."""
+    return ",".join(value for each, value in headers.items() if each.lower() == name)
+
+
+def _known_words(said: str) -> set[str]:
+    words = _words(said)
     if not words.issubset(_WORDS):
         raise bad_request(f"`{_HEADER}` takes {', '.join(_WORDS)}, separated by commas", param=_HEADER)
     return words

@@ -10,7 +10,8 @@ from collections import OrderedDict
 
 from cortex.operation import Chat
 
-MAX_BODIES_BYTES = 8 * 1024 * 1024  # all together; what is read of a body takes about as much again
+MAX_BODIES_BYTES = 16 * 1024 * 1024  # all together, with what is read of them
+_OBJECTS_BYTES = 1200  # of a request that has been read, its body apart
 _MAX_BODY_BYTES = 64 * 1024
 
 
@@ -26,11 +27,10 @@ class Repeats:
         return self._chats.get((dialect, body))
 
     def add(self, chat: Chat) -> None:
-        size = len(chat.body)
-        if size > _MAX_BODY_BYTES or (chat.dialect, chat.body) in self._chats:
+        if len(chat.body) > _MAX_BODY_BYTES or (chat.dialect, chat.body) in self._chats:
             return
         self._chats[chat.dialect, chat.body] = chat
-        self.size_bytes += size
+        self.size_bytes += _OBJECTS_BYTES + len(chat.body)
         while self.size_bytes > MAX_BODIES_BYTES:
             (_, body), _ = self._chats.popitem(last=False)
-            self.size_bytes -= len(body)
+            self.size_bytes -= _OBJECTS_BYTES + len(body)

@@ -14,7 +14,7 @@ import msgspec
 from cortex.embeddings import Known
 from routing.graph import Candidate
 
-_OBJECTS_BYTES = 300
+_OBJECTS_BYTES = 160
 
 
 class KeptVector(msgspec.Struct, eq=False, gc=False):
