@@ -19,8 +19,9 @@ from cortex.providers.codec import NO_HEADERS, Codec, Encoded
 from cortex.relay import Tally
 from routing.graph import Candidate
 
-# Of the objects of an answer; its bytes, its renderings and what a codec noted of the call are counted beside it.
-_OBJECTS_BYTES = 500
+# Of the objects of an answer, and what the allocator leaves unused beside its bytes; these, its renderings and what a
+# codec noted of the call are counted apart.
+_OBJECTS_BYTES = 800
 _RENDERED_BYTES = 232  # the dictionary of them
 
 
