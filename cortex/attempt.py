@@ -93,10 +93,12 @@ class Call:
         relay = self.relay = passage.operation.relay(self.provider.codec, encoded, self._provenance())
         sink, keepalive, flight = passage.sink, passage.keepalive, passage.flight
         assert keepalive is not None
+        landed = False
         await self._commit_stream(encoded, relay, response, keepalive)
 
         def pass_on(data: bytes) -> bool:
             """Runs as each piece comes, outside this task, which sleeps on while the result is True."""
+            nonlocal landed
             now = time.monotonic()
             watchdog.restart(now)
             if flight is not None:
@@ -105,6 +107,9 @@ class Call:
             if out := relay.feed(data):
                 keepalive.wrote(now)
                 room = passage.put(out)
+            if relay.whole and flight is not None:  # at once: those who follow may be done and gone before this task
+                self._land(flight, relay.tally)
+                landed = True
             return room and not relay.whole and relay.fault is None
 
         while not relay.whole:
@@ -115,7 +120,7 @@ class Call:
             watchdog.phase("idle", idle_s)
             if await response.pump(pass_on) and not relay.whole and (out := relay.end()):
                 passage.put(out)
-        if flight is not None:
+        if flight is not None and not landed:
             self._land(flight, relay.tally)
         watchdog.phase("write", idle_s)
         await sink.end()

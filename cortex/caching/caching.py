@@ -50,6 +50,7 @@ class Query(msgspec.Struct):
     compared: bool = False
     failures: int = 0  # of requests that led before it, while it waited
     waited: bool = False  # for another's answer
+    alone: bool = False  # that answer did not serve it, and another one would not either
 
     @property
     def keeps(self) -> bool:
@@ -183,7 +184,7 @@ class Caching:
 
     def joinable(self, query: Query, now: float, deadline: float) -> Flight | None:
         """Another's call that the request may wait for."""
-        if not query.key or not query.directives.look:
+        if not query.key or not query.directives.look or query.alone:
             return None
         return self.cache.flights.joinable(query.key, now, deadline)
 

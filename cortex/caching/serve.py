@@ -113,8 +113,8 @@ class _Following:
             await flight.news()
         if flight.state is not State.WHOLE:
             return self._grounded()
-        if flight.answer is None:  # what it asked for is remembered now
-            return self._again()
+        if flight.answer is None:  # what it asked for is remembered now, if it may be
+            return self._again(alone=True)
         passage = self._passage
         body = passage.runtime.caching.render(flight.answer, flight.key, passage.operation, passage.record.request_id)
         self._commit()
@@ -187,10 +187,10 @@ class _Following:
         query.failures = flight.failures + 1
         return self._again()
 
-    def _again(self) -> Followed:
+    def _again(self, *, alone: bool = False) -> Followed:
         query = self._passage.query
         assert query is not None
-        query.waited = True
+        query.waited, query.alone = True, alone
         return Followed()
 
     def expired(self, expired: Expired) -> Followed:
